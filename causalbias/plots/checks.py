@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from causalbias.errors import DataError
-from causalbias.plots.style import TWO_COLUMNS, finish, label, new_figure, styled
+from causalbias.plots.style import TWO_COLUMNS, finish, in_order, label, new_figure, styled
 
 
 @styled
@@ -25,8 +25,8 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     Returns
     -------
     Figure
-        Two columns wide. Changes whose intervals exclude zero are written in the cells; the
-        others are grey. Boxes mark the manipulated attribute.
+        Two columns wide. Changes, to two digits of the largest, are bold where their intervals
+        exclude zero and grey elsewhere. Boxes mark the manipulated attribute.
 
     Raises
     ------
@@ -47,13 +47,18 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
         )
     shape = {"index": "attribute", "columns": "question"}
     estimate = table.pivot(**shape, values="estimate")
-    own = table.pivot(**shape, values="own").eq(True)
+    rows = in_order(estimate.index)
+    own = table.pivot(**shape, values="own").eq(True).loc[rows]
     # The manipulated attributes come first, on the diagonal.
     first = [str(own.columns[int(row.argmax())]) for row in own.to_numpy() if row.any()]
-    order = [*first, *(name for name in estimate.columns if name not in first)]
-    estimate, own = estimate[order], own[order]
-    clear = table.pivot(**shape, values="clear")[order].eq(True)
+    order = [*first, *(name for name in in_order(estimate.columns) if name not in first)]
+    estimate, own = estimate.loc[rows, order], own[order]
+    clear = table.pivot(**shape, values="clear").loc[rows, order].eq(True)
     limit = float(np.nanmax(np.abs(estimate.to_numpy()))) or 1.0
+    power = int(np.floor(np.log10(limit)))
+    if not -3 <= power < 4:  # in units that the colour bar names
+        estimate, limit, unit = estimate / 10.0**power, limit / 10.0**power, f"1e{power} {unit}"
+        power = 0
     fig, axes = new_figure(TWO_COLUMNS, 1.4 + 0.24 * len(estimate))
     image = axes.imshow(estimate.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     small = 6.0 if len(order) > 20 else 6.5
@@ -63,11 +68,11 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
             continue
         sure, dark = clear.to_numpy()[row, column], abs(value) > 0.6 * limit
         colour = "white" if dark else ("black" if sure else "0.4")
-        digits = f"{value:.0f}" if limit >= 10 else f"{value:.2g}"
+        digits = f"{value:.{max(0, 1 - power)}f}"
         axes.text(
             column,
             row,
-            "0" if digits == "-0" else digits,
+            (digits if float(digits) else digits.lstrip("-")).replace("-", "\u2212"),
             ha="center",
             va="center",
             fontsize=small,
@@ -84,4 +89,5 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     axes.set(xlabel="perceived", ylabel="manipulated")
     axes.tick_params(length=0)
     fig.colorbar(image, ax=axes, label=f"change, {unit}", shrink=0.9, pad=0.01)
-    return finish(fig, note)
+    marks = "Bold: the interval excludes zero. Boxes: the attribute that was manipulated."
+    return finish(fig, note, levels=marks)

@@ -22,6 +22,7 @@ from causalbias.plots.style import (
     legend_above,
     letter,
     new_figure,
+    row_height,
     styled,
 )
 
@@ -94,10 +95,8 @@ def comparison(
     sizes = tables["difference"]["estimate"]
     places = in_asked_order(sizes.index.tolist(), order, sizes)
     shown = [label(difference_name(name, draws, rows)) for name in places]
-    lines = sum(1 + 0.5 * name.count("\n") for name in shown)
-    fig, axes = new_figure(
-        TWO_COLUMNS, 1.1 + 0.22 * lines, ncols=2, sharey=True, width_ratios=[1.2, 1]
-    )
+    height = 1.1 + len(shown) * row_height(shown, 0.22)
+    fig, axes = new_figure(TWO_COLUMNS, height, ncols=2, sharey=True, width_ratios=[1.2, 1])
     labels = [str(draws.attrs[name]) for name in "ab"]
     for at, (name, side) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
         _intervals(axes[0], tables[name].loc[places], at, 0.14 - 0.28 * at, side)

@@ -1,5 +1,6 @@
 """Mean outcomes by one variable, in lines with ribbons or points with intervals."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from causalbias.errors import DataError
 from causalbias.plots.intervals import INNER, draw_intervals, levels_said, with_inner
 from causalbias.plots.style import (
     COLOURS,
+    LETTER,
+    apart,
     difference_name,
     facets,
     few_ticks,
@@ -115,6 +118,7 @@ def drawn_by(
             axes.set_title(label(f"{panels} {name_of}", 90 // min(4, len(shown))))
         if "contrast" in draws.attrs:
             axes.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    for axes in axes_of[-min(4, len(axes_of)) :]:
         axes.set_xlabel(xlabel or x)
     _finish_axes(axes_of, fig, ylabel or _outcome(draws, name))
     if lines:
@@ -164,15 +168,24 @@ def _draw_panel(
         along = own[x].map(places).to_numpy(float) + step * (at - (len(order) - 1) / 2)
         draw_intervals(axes, own, along, series=at, up=True, label=key(name))
     if not ribbons:
-        width = max(6, 56 // max(len(places), 1))
-        axes.set_xticks(
-            range(len(places)), [label(difference_name(one, draws, x), width) for one in places]
-        )
+        _name_levels(axes, [difference_name(one, draws, x) for one in places])
         axes.set_xlim(-0.6, len(places) - 0.4)
     elif len(places) <= MOST_MARKED // 2:
-        axes.set_xticks(sorted(places))
+        axes.set_xticks(apart(places))
     else:
         few_ticks(axes)
+
+
+def _name_levels(axes: Axes, names: Sequence[str]) -> None:
+    """Name the levels along an axis; slanted, where they would overlap."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    room = axes.get_position().width * figure.get_figwidth() / (0.9 * LETTER) / len(names)
+    if max(len(word) for name in names for word in re.split(r"[\s-]", name)) <= room:
+        axes.set_xticks(range(len(names)), [label(name, int(room)) for name in names])
+    else:
+        slanted = [label(name) for name in names]
+        axes.set_xticks(range(len(names)), slanted, rotation=40, ha="right", rotation_mode="anchor")
 
 
 def draw_ribbons(axes: Axes, part: pd.DataFrame, x: str, at: int, name: str | None) -> None:

@@ -29,6 +29,7 @@ from causalbias.plots.style import (
     legend_above,
     log_ticks,
     new_figure,
+    row_height,
     styled,
 )
 
@@ -80,17 +81,7 @@ def forest(
         is not of its levels.
     """
     name = drawn(draws)
-    dims = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
-    if len(dims) > 2:
-        raise DataError(
-            f"the draws have dims {', '.join(dims)}",
-            hint="give one or two, selecting from the others with .sel",
-        )
-    if rows is not None and rows not in dims:
-        raise DataError(
-            f"there is no dim {rows!r}",
-            hint=f"use one of {', '.join(dims) or 'none: leave it out'}",
-        )
+    dims = _dims_of(draws[name], rows)
     table = with_inner(draws, prob)
     if table.empty:
         raise DataError("there is no estimate to draw", hint="see .summary() for what there is")
@@ -129,20 +120,43 @@ def forest(
         axes.set_xscale("log")
     if not log or draws[name].attrs["quantity"] == RATE_RATIO:
         axes.axvline(1 if log else 0, color="0.6", linewidth=0.6, zorder=0)
-    axes.set_yticks(range(len(places)), names)
-    # A density is above its interval: the first row needs less room below than the last above.
-    lowest, highest = -share * len(groups) / 2, share * (len(groups) - 1) / 2
-    axes.set_ylim(
-        lowest - 0.1, len(places) - 1 + highest + (0.95 if slabs else 0.55) * share + 0.05
-    )
-    axes.grid(axis="x", color="0.92", linewidth=0.5)
-    axes.set_axisbelow(True)
+    _show_rows(axes, names, share, len(groups), slabs=bool(slabs))
     axes.set_xlabel(xlabel or str(draws.attrs.get("outcome", name)))
     if log:
         log_ticks(axes.xaxis)
     if series:
         legend_above(fig, *axes.get_legend_handles_labels())
     return finish(fig, note, draws, levels=levels_said(prob, slabs=bool(slabs)))
+
+
+def _dims_of(values: xr.DataArray, rows: str | None) -> list[str]:
+    """The labelled dims of draws, at most two, of which `rows` is one."""
+    dims = [str(dim) for dim in values.dims if dim not in SAMPLE]
+    if len(dims) > 2:
+        raise DataError(
+            f"the draws have dims {', '.join(dims)}",
+            hint="give one or two, selecting from the others with .sel",
+        )
+    if rows is not None and rows not in dims:
+        raise DataError(
+            f"there is no dim {rows!r}",
+            hint=f"use one of {', '.join(dims) or 'none: leave it out'}",
+        )
+    return dims
+
+
+def _show_rows(axes: Axes, names: list[str], share: float, series: int, *, slabs: bool) -> None:
+    """Name the rows; where they have several series, every other one is shaded."""
+    axes.set_yticks(range(len(names)), names)
+    # A density is above its interval: the first row needs less room below than the last above.
+    above = (0.95 if slabs else 0.55) * share
+    lowest = -share * series / 2 - 0.1
+    axes.set_ylim(lowest, len(names) - 1 + share * (series - 1) / 2 + above + 0.05)
+    for row in range(0, len(names) if series > 1 else 0, 2):
+        edge = row - 0.5 + (0.2 * share if slabs else 0.0)
+        axes.axhspan(edge, edge + 1, color="0.97", linewidth=0, zorder=-1)
+    axes.grid(axis="x", color="0.9", linewidth=0.5)
+    axes.set_axisbelow(True)
 
 
 def _row_name(value: object, draws: xr.Dataset, rows: str) -> str:
@@ -155,9 +169,8 @@ def _panel(
     names: list[str], series: int, *, legend: bool, slabs: bool
 ) -> tuple[Figure, Axes, float]:
     """Make a panel as high as its rows need; return the share of a row that each series takes."""
-    each = 0.24 if slabs else 0.13
-    lines = [max(each * series + 0.05, 0.05 + 0.13 * (1 + name.count("\n"))) for name in names]
-    fig, axes = new_figure(ONE_COLUMN, 0.9 + len(names) * max(lines) + (0.2 if legend else 0))
+    each = row_height(names, (0.24 if slabs else 0.13) * series + 0.05)
+    fig, axes = new_figure(ONE_COLUMN, 0.9 + len(names) * each + (0.2 if legend else 0))
     return fig, axes, FILLED / series
 
 

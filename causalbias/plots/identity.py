@@ -21,6 +21,7 @@ from causalbias.plots.style import (
     legend_above,
     letter,
     new_figure,
+    row_height,
     styled,
 )
 
@@ -58,8 +59,8 @@ def group_effects(
     Returns
     -------
     Figure
-        Two columns wide with one panel per kind of pairs on a common scale, or one column wide for
-        a single kind.
+        Two columns wide with one panel per kind of pairs, on one scale, or one column wide for a
+        single kind.
     """
     by = ["race", "gender"]
     table = _series(with_inner(effect, prob), by)
@@ -82,6 +83,9 @@ def group_effects(
             )
         axes.set_title(f"{kind} pairs")
         axes.set_xlabel(xlabel or str(effect.attrs.get("outcome", "effect")))
+    ends = np.array([axes.get_xlim() for axes in panels])
+    for axes in panels:
+        axes.set_xlim(ends[:, 0].min(), ends[:, 1].max())
     _legend(fig, panels[0], systems=list(offsets))
     letter(panels)
     return finish(fig, note, effect, levels=levels_said(prob))
@@ -187,8 +191,7 @@ def _panels(
     groups = list(dict.fromkeys(table["group"]))[::-1]  # in the data's order
     systems = in_order(table["system"])
     names = [label(group) for group in groups]
-    lines = 1 + max(name.count("\n") for name in names)
-    height = 1.0 + len(groups) * max(0.13 * (len(systems) + 1), 0.12 + 0.12 * lines)
+    height = 1.0 + len(groups) * (0.1 + row_height(names, 0.13 * len(systems)))
     width = TWO_COLUMNS if n > 1 else ONE_COLUMN
     fig, grid = new_figure(width, height, ncols=n, squeeze=False, sharey=True)
     panels = list(grid[0])

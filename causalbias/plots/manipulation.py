@@ -13,12 +13,14 @@ from causalbias.plots.style import (
     MARKERS,
     ONE_COLUMN,
     TWO_COLUMNS,
+    apart,
     error_bars,
     few_ticks,
     finish,
     in_order,
     label,
     new_figure,
+    row_height,
     styled,
 )
 
@@ -83,6 +85,7 @@ def dose_response(
                 axes.set_title(label(attribute, 90 // columns))
             else:
                 axes.set_xlabel("level")
+                axes.tick_params(labelbottom=True)
             if at % columns == 0:
                 axes.set_ylabel(name)
             else:
@@ -102,7 +105,7 @@ def _dose_panel(axes: Axes, part, lowest: float, series: int) -> None:  # type: 
     lengths = [part["estimate"] - part["lower"], part["upper"] - part["estimate"]]
     error_bars(axes, part["level"], part["estimate"], yerr=lengths, series=series)
     axes.plot(lowest, 0, marker=MARKERS[series], color="white", markeredgecolor=COLOURS[series])
-    axes.set_xticks(x)
+    axes.set_xticks(apart(x))
     axes.set_xlim(x.min() - 0.25 * np.ptp(x), x.max() + 0.25 * np.ptp(x))
     axes.axhline(0, color="0.8", linewidth=0.5, zorder=0)
 
@@ -157,7 +160,7 @@ def perceived_against_distance(
         elinewidth=0.8,
     )
     left = min(0.0, float(both["lower_seen"].min()))
-    axes.set_xlim(left * 1.1, float(both["upper_seen"].max()) * 1.12)
+    axes.set_xlim(left * 1.1, max(0.0, float(both["upper_seen"].max())) * 1.12)
     axes.set_ylim(0, float(both["upper_moved"].max()) * 1.1)
     if left < 0:
         axes.axvline(0, color="0.7", linewidth=0.6, zorder=0)
@@ -172,13 +175,17 @@ def perceived_against_distance(
 
 def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
     """Draw dashed lines of equal distance per point, at three round values that span the data."""
-    powers = 10.0 ** np.arange(-6, 7)
+    ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
+    if not len(ratios) or right <= 0:
+        return
+    ends = np.floor(np.log10([ratios.min(), ratios.max()]))
+    powers = 10.0 ** np.arange(ends[0] - 1, ends[1] + 2)
     round_values = np.sort(np.concatenate([powers, 2 * powers, 5 * powers]))
     inside = round_values[
         (round_values >= 0.9 * ratios.min()) & (round_values <= 1.1 * ratios.max())
     ]
     chosen = inside[np.unique(np.linspace(0, len(inside) - 1, min(3, len(inside))).astype(int))]
-    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
     for ratio in chosen:
         end = min(right, top / ratio)
         if end < 0.25 * right:
@@ -277,7 +284,9 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     mean = (probability * probability["rank"]).sum("rank")
     ordered = probability.isel({dim: np.argsort(mean.values, kind="stable")})
     count = ordered.sizes[dim]
-    fig, axes = new_figure(ONE_COLUMN if count <= MANY else TWO_COLUMNS, 0.8 + 0.2 * count)
+    names = [label(name, 26) for name in ordered[dim].values]
+    height = 0.8 + count * row_height(names, 0.2)
+    fig, axes = new_figure(ONE_COLUMN if count <= MANY else TWO_COLUMNS, height)
     axes.imshow(ordered.values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.argwhere(ordered.values >= 0.005):
         value = float(ordered.values[row, column])
@@ -291,7 +300,7 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
             color="white" if value > 0.55 else "0.2",
         )
     axes.set_xticks(range(count), [str(rank) for rank in ordered["rank"].values])
-    axes.set_yticks(range(count), [label(name, 26) for name in ordered[dim].values])
+    axes.set_yticks(range(count), names)
     axes.set_xlabel("rank (1: largest)")
     axes.tick_params(length=0)
     return finish(fig, note, probability)

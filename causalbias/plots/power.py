@@ -5,7 +5,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
-from causalbias.plots.style import COLOURS, MARKERS, TWO_COLUMNS, finish, letter, new_figure, styled
+from causalbias.plots.style import (
+    COLOURS,
+    TWO_COLUMNS,
+    apart,
+    finish,
+    letter,
+    marker,
+    new_figure,
+    styled,
+)
 
 SHARES = {
     "found": "interval leaves zero out",
@@ -59,6 +68,7 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     axes[0].set_ylabel("width of the interval")
     axes[1].set_ylim(-0.02, 1.04)
     for panel in axes:
+        panel.set_xticks(apart(part[over]))
         panel.set_xlabel(f"number of {over}s")
         panel.grid(color="0.92", linewidth=0.5)
         panel.set_axisbelow(True)
@@ -77,10 +87,10 @@ def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:
     """Draw the width with its spread, and all shares."""
     size = part[over]
     axes[0].fill_between(size, part["width_lower"], part["width_upper"], color="0.88", linewidth=0)
-    axes[0].plot(size, part["width"], color=COLOURS[0], marker=MARKERS[0])
+    axes[0].plot(size, part["width"], color=COLOURS[0], marker=marker(0))
     for at, (name, label) in enumerate(SHARES.items()):
         if name in part:
-            look = {"color": COLOURS[at], "marker": MARKERS[at], "label": label}
+            look = {"color": COLOURS[at], "marker": marker(at), "label": label}
             axes[1].errorbar(size, part[name], yerr=_error(part, name), **look)
     axes[1].set_ylabel("share of simulations")
     axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
@@ -94,7 +104,7 @@ def _by_others(axes: np.ndarray, part: pd.DataFrame, over: str, others: list[str
         label = ", ".join(
             f"{value:,} {other}s" for other, value in zip(others, values, strict=True)
         )
-        look = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[at % len(MARKERS)]}
+        look = {"color": COLOURS[at % len(COLOURS)], "marker": marker(at)}
         spread = [line["width"] - line["width_lower"], line["width_upper"] - line["width"]]
         axes[0].errorbar(line[over], line["width"], yerr=spread, label=label, **look)
         axes[1].errorbar(line[over], line[name], yerr=_error(line, name), **look)

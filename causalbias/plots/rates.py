@@ -32,6 +32,7 @@ from causalbias.plots.style import (
 from causalbias.rates.groups import in_words
 
 MOST_LINES = 6  # of more groups, each has a panel
+MOST_BINS = 80  # of a distribution as it is drawn; finer ones are put together
 MOST_ROWS = 6  # of more distributions, there are two columns
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
 KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
@@ -56,8 +57,8 @@ def score_distributions(
     Returns
     -------
     Figure
-        Two columns wide. The rows show densities on a common scale, side by side where there are
-        more than six groups.
+        Two columns wide. The rows show densities on a common scale, in at most 80 bins, side by
+        side where there are more than six groups.
 
     Raises
     ------
@@ -86,18 +87,19 @@ def score_distributions(
     for axes in list(grid.T.flat)[len(groups) :]:
         axes.set_visible(False)
     used = np.flatnonzero(counts["histogram"].sum(["kind", "group"]).values)
+    first = np.arange(used[0], used[-1] + 1, -(-(used[-1] + 1 - used[0]) // MOST_BINS))
+    edges = np.append(low[first], high[used[-1]])
     for axes, group in zip(panels, groups, strict=True):
         for kind in counts["kind"].values:
             part = counts.sel(group=group, kind=kind)
             total = float(part["n"])
             if total:
-                density = part["histogram"].values / total / (high - low)
-                axes.stairs(
-                    density, [*low, high[-1]], fill=True, alpha=0.35, color=KIND_COLOURS[str(kind)]
-                )
+                seen = np.add.reduceat(part["histogram"].values[: used[-1] + 1], first)
+                density = seen / total / np.diff(edges)
+                axes.stairs(density, edges, fill=True, alpha=0.35, color=KIND_COLOURS[str(kind)])
                 axes.stairs(
                     density,
-                    [*low, high[-1]],
+                    edges,
                     color=KIND_COLOURS[str(kind)],
                     linestyle="-" if kind == "impostor" else "--",
                     linewidth=1,
@@ -114,7 +116,7 @@ def score_distributions(
         )
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-    grid[0, 0].set_xlim(low[used[0]], high[used[-1]])
+    grid[0, 0].set_xlim(edges[0], edges[-1])
     lowest = [panels[len(grid) - 1], panels[-1]]  # of each column
     for axes in lowest:
         axes.tick_params(labelbottom=True)
@@ -411,11 +413,13 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         ticks = ticks if len(ticks) > 1 else [low, high]
         bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
         bar.ax.minorticks_off()
-        bar.set_label("false match rate (numbers in cells: %)")
+        bar.set_label("false match rate")
     flagged = table.index[table["few_identities"].to_numpy(bool)]
     few = list(dict.fromkeys(" and ".join(sorted(set(map(str, pair)))) for pair in flagged))
     notes = [f"5% of the identities have most of the errors: {'; '.join(few)}."] * bool(few)
-    said = f"Cells: median and {100 * prob:g}% interval."
+    pairs = table["n"][table["n"] > 0].astype(int)
+    many = " to ".join(f"{one:,}" for one in dict.fromkeys([pairs.min(), pairs.max()]))
+    said = f"Cells: median and {100 * prob:g}% interval in percent, of {many} pairs each."
     return finish(fig, " ".join(filter(None, [note, *notes])), rates, levels=said)
 
 

@@ -20,10 +20,12 @@ from causalbias.plots.style import (
     legend_above,
     log_ticks,
     new_figure,
+    row_height,
     styled,
 )
 from causalbias.rates.differentials import AT_LEAST, AT_MOST, NONE, TWO_SIDED
 
+PAIR = 30  # letters of a line of the names of two groups
 TITLES = {"FMR": "false matches", "FNMR": "false non-matches"}
 
 
@@ -59,7 +61,8 @@ def ratio_intervals(ratios: xr.Dataset, *, prob: float = 0.95, note: str = "") -
     kinds = [kind for kind in TITLES if (table["rate_of"] == kind).any()]
     systems = in_order(table["system"])
     rows = max(table[table["rate_of"] == kind]["pair"].nunique() for kind in kinds)
-    height = 1.0 + rows * max(0.22, 0.1 * (len(systems) + 1))
+    names = [label(pair, PAIR) for pair in table["pair"]]
+    height = 1.0 + rows * row_height(names, max(0.22, 0.1 * (len(systems) + 1)))
     width = TWO_COLUMNS if len(kinds) > 1 else ONE_COLUMN
     fig, grid = new_figure(width, height, ncols=len(kinds), squeeze=False)
     spread = 0.3 * (1 - 1 / len(systems))
@@ -117,7 +120,7 @@ def _panel(axes: Axes, part: pd.DataFrame, offsets: dict[str, float]) -> None:
             _arrow(axes, row, height, ends, at)
     axes.set_xlim(*ends)
     log_ticks(axes.xaxis)
-    axes.set_yticks(range(len(pairs)), [label(pair, 30) for pair in pairs])
+    axes.set_yticks(range(len(pairs)), [label(pair, PAIR) for pair in pairs])
     axes.set_ylim(-0.6, len(pairs) - 0.4)
     axes.grid(axis="x", color="0.92", linewidth=0.5)
     axes.set_axisbelow(True)

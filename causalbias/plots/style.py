@@ -18,6 +18,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from causalbias.arguments import DRAWS, name_in, not_what
@@ -31,11 +33,18 @@ from causalbias.io.atomic import replacing
 COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MOST_TICKS = 7  # of a logarithmic axis
+LETTER, LINE = 0.06, 0.13  # inches, of an axis's label: width of a letter, height of a line
 # The widths of most journals, 89 and 183 mm, in inches.
 ONE_COLUMN, TWO_COLUMNS = 89 / 25.4, 183 / 25.4
 FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine has it
+# Of characters that it lacks, where installed: Chinese, Japanese, Korean and Indian scripts.
+OTHER_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans"),
+    *("WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
+    *("Noto Sans Devanagari", "Lohit Devanagari", "Nirmala UI", "Arial Unicode MS"),
+)
 _STYLE = {
-    "font.family": FONT,
     "mathtext.fontset": "dejavusans",
     "font.size": 7.5,
     "axes.titlesize": 8,
@@ -47,6 +56,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "axes.formatter.useoffset": False,  # ticks of 0 and 1 beside "+1e9" would be read as 0 and 1
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "lines.linewidth": 1.1,
@@ -73,7 +83,7 @@ def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
         for name, value in whole.bind(*args, **kwargs).arguments.items():
             _check_kind(whole.parameters[name].annotation, value)
         _start_backend()
-        with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+        with mpl.rc_context(_STYLE | {"font.family": fonts()}):  # type: ignore[arg-type]
             try:
                 return function(*args, **kwargs)
             except KeyError as error:  # a dim, a column or an attribute of another estimate
@@ -100,6 +110,13 @@ def _check_kind(wanted: object, value: object) -> None:
             )
     if wanted is pd.DataFrame and not isinstance(value, pd.DataFrame):
         raise not_what(value, "a table (DataFrame)")
+
+
+@cache
+def fonts() -> list[str]:
+    """The font of figures, and those that are installed of the ones for what it lacks."""
+    known = {one.name for one in fontManager.ttflist}
+    return [FONT, *(name for name in OTHER_FONTS if name in known)]
 
 
 @cache
@@ -158,12 +175,14 @@ def finish(
     """Write the note below a figure, and across it if a fit behind it did not converge.
 
     The note ends in the levels of the intervals, what the estimates are against, and whose they
-    are, where they say so.
+    are, where they say so. Labels of axes that are longer than these are broken into lines.
     """
     against = [basis(one) for one in draws if not isinstance(one, xr.DataTree)]
     note = " ".join(filter(None, [note, levels, *dict.fromkeys(against)]))
     if note:
         fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
+    _break_labels(fig)
+    _make_room(fig, note)
     if any(failed(one) for one in draws):
         width, height = fig.get_size_inches()
         size = min(26, 5.5 * math.hypot(width, height))
@@ -182,6 +201,60 @@ def finish(
             zorder=10,
         )
     return fig
+
+
+def _break_labels(fig: Figure) -> None:
+    """Break the labels of axes into lines as long as these, where they would be cut or overlap."""
+    sides = [(axes, axes.xaxis.label, 0) for axes in fig.axes]
+    sides += [(axes, axes.yaxis.label, 1) for axes in fig.axes]
+    shown = [side for side in sides if _may_be_long(fig, *side)]
+    if not shown:
+        return
+    fig.draw_without_rendering()  # computes the layout, on which the room depends
+    for axes, text, side in shown:
+        room = axes.get_window_extent().size[side]
+        length = text.get_window_extent().size[side]
+        if length > room:
+            most = max(map(len, text.get_text().splitlines()))
+            text.set_text(_in_lines(text.get_text(), max(int(most * room / length), 8)))
+
+
+def _may_be_long(fig: Figure, axes: Axes, text: Text, side: int) -> bool:
+    """Whether a label may be longer than its axes, of which the layout leaves half or more."""
+    lines = text.get_text().splitlines()
+    horizontal = side == 1 and text.get_rotation() == 0
+    if not axes.get_visible() or not lines or horizontal or "$" in text.get_text():
+        return False  # a formula is not broken
+    room = axes.get_position().size[side] * fig.get_size_inches()[side]
+    return bool(max(map(len, lines)) * LETTER > room / 2)
+
+
+def _make_room(fig: Figure, note: str) -> None:
+    """Make a figure as much higher as its note, legend and labels have lines more than usual.
+
+    Its height is for a note of two lines, and for one line of all else.
+    """
+    panels = [axes for axes in fig.axes if axes.get_visible()]
+    labels = max((_lines(axes.xaxis.label) for axes in panels), default=1)
+    titles = max((_lines(axes.title) for axes in panels), default=1)
+    keys = [text for legend in fig.legends for text in legend.get_texts()]
+    of_legend = max(map(_lines, keys), default=1)
+    of_note = math.ceil(len(note) * LETTER * 0.8 / fig.get_figwidth())
+    grow(fig, LINE * (labels + titles + of_legend - 3) + 0.8 * LINE * max(of_note - 2, 0))
+
+
+def _lines(text: Text) -> int:
+    return max(1, text.get_text().count("\n") + 1)
+
+
+def grow(fig: Figure, inches: float) -> None:
+    """Make a figure higher."""
+    width, height = fig.get_size_inches()
+    fig.set_size_inches(width, height + inches)
+
+
+def _in_lines(text: str, width: int) -> str:
+    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, width))
 
 
 def difference_name(value: object, draws: xr.Dataset, dim: str) -> str:
@@ -290,6 +363,33 @@ def in_order[T](names: Iterable[T]) -> list[T]:
         return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts]
 
     return sorted(dict.fromkeys(names), key=parts_of)
+
+
+def row_height(names: Sequence[str], least: float) -> float:
+    r"""Height of a row, in inches, that holds the name of most lines.
+
+    Examples
+    --------
+    >>> row_height(["white", "middle eastern or\nnorth african"], 0.2)
+    0.31
+    """
+    return max(least, 0.05 + LINE * (1 + max(name.count("\n") for name in names)))
+
+
+def apart(values: Iterable[float], share: float = 0.12) -> list[float]:
+    """Those of some places that are at least a share of their range apart, for ticks.
+
+    Examples
+    --------
+    >>> apart([0.0, 0.001, 0.5, 1.0])
+    [0.0, 0.5, 1.0]
+    """
+    ordered = sorted(set(values))
+    least, kept = share * (ordered[-1] - ordered[0]), ordered[:1]
+    for one in ordered[1:]:
+        if one - kept[-1] >= least:
+            kept.append(one)
+    return kept
 
 
 def few_ticks(axes: Axes) -> None:
