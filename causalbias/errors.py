@@ -78,7 +78,15 @@ def shown(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str | None) -> DataError:
+def at_first(
+    bad: Any,
+    problem: str,
+    *,
+    hint: str,
+    file: str | None,
+    column: str | None,
+    places: Any = None,
+) -> DataError:
     """Make the error of the first row where `bad` is true, with the number of further rows.
 
     Parameters
@@ -87,6 +95,8 @@ def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str | None
         Bad rows. If there are none, because the problem is the column's type, no row is named.
     problem, hint, file, column : str
         As in `DataError`.
+    places : Index (row,) of int, optional
+        Where the rows are in the file, from 0, if others of its rows were left out before.
 
     Examples
     --------
@@ -97,7 +107,8 @@ def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str | None
     """
     count = int(bad.sum())
     also = "" if count < 2 else f" (and {count - 1:,} more row{'s' if count > 2 else ''} like it)"
-    row = int(bad.argmax()) + 1 if count else None
+    first = int(bad.argmax())
+    row = 1 + (first if places is None else int(places[first])) if count else None
     return DataError(problem + also, hint=hint, file=file, column=column, row=row)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import generator, names_in, number_in
 from causalbias.draws.estimate import check_names
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.study.columns import labels, typed
 from causalbias.study.tables import with_index
 
@@ -95,12 +95,8 @@ def error_consistency(
     seeds = pd.DataFrame({name: labels(frame[name], file=FILE).astype("str") for name in clusters})
     missing = seeds.isna().any(axis=1).to_numpy()
     if missing.any():
-        raise DataError(
-            f"the seed is missing ({int(missing.sum()):,} such rows)",
-            hint="fill it in, or leave the pairs out",
-            column=" + ".join(clusters),
-            row=int(missing.argmax()) + 1,
-        )
+        problem, hint = "the seed is missing", "fill it in, or leave the pairs out"
+        raise at_first(missing, problem, hint=hint, file=None, column=" + ".join(clusters))
     rng = generator(random_seed)
     groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
     parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}
@@ -141,12 +137,8 @@ def _truths(values: pd.Series) -> NDArray[np.bool_]:
     if not pd.api.types.is_bool_dtype(found) and not missing.all():
         raise DataError(f"dtype {values.dtype}", hint=hint, column=str(values.name))
     if missing.any():
-        raise DataError(
-            f"whether the judge was right is missing ({int(missing.sum()):,} such rows)",
-            hint=hint,
-            column=str(values.name),
-            row=int(missing.argmax()) + 1,
-        )
+        problem = "whether the judge was right is missing"
+        raise at_first(missing, problem, hint=hint, file=None, column=str(values.name))
     return found.to_numpy(bool)
 
 

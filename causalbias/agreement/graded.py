@@ -146,16 +146,16 @@ def graded_response(
 
 def _check_varied(ratings: Ratings) -> None:
     """Refuse answers from which neither cut points nor the items' distribution can be estimated."""
-    if len(ratings.items) < 2:
-        raise DataError(
-            "there is a single item",
-            hint="the model needs items that differ; hcic has the mean answer and its interval",
-        )
-    if len(np.unique(ratings.score)) < 2:
-        raise DataError(
-            "all answers are the same",
-            hint="the model needs answers that differ; hcic has the mean answer and its interval",
-        )
+    for count, problem, needed in (
+        (len(ratings.items), "there is a single item", "items"),
+        (len(np.unique(ratings.score)), "all answers are the same", "answers"),
+    ):
+        if count < 2:
+            raise DataError(
+                problem,
+                hint=f"the model needs {needed} that differ; hcic has the mean answer and its "
+                "interval",
+            )
 
 
 def fit_graded(ratings: Ratings) -> tuple[Annotators, np.ndarray, int]:

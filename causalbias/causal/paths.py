@@ -12,7 +12,7 @@ from causalbias.causal.path_sums import MediatorModel, Paths, counterfactual_mea
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.draws.transformations import per_unit
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import outcome_named
 from causalbias.inference.problem import FloatArray
@@ -447,11 +447,12 @@ def _ratings(table: pd.DataFrame, mediator: MediatorModel) -> FloatArray:
     apart = ~(np.abs(mean - own) <= MOST_APART * (own.std() or 1.0))
     if apart.any():
         row = int(apart.argmax())
-        raise DataError(
-            f"the mean of the ratings is {mean[row]:.4g} and {name!r} is {own[row]:.4g} "
-            f"({int(apart.sum()):,} such rows)",
+        raise at_first(
+            apart,
+            f"the mean of the ratings is {mean[row]:.4g} and {name!r} is {own[row]:.4g}",
             hint="give nothing but the ratings whose mean it is (no ids), in the order of its rows",
-            row=row + 1,
+            file="mediator_error",
+            column=None,
         )
     return values
 

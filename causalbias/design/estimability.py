@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from causalbias.arguments import names_in
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
@@ -223,13 +223,8 @@ def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         if not bad.any() and pd.api.types.is_float_dtype(values):
             bad, problem = np.isinf(values.to_numpy(float)), "the value is infinite"
         if bad.any():
-            raise DataError(
-                problem,
-                hint="leave the row out, or name another column",
-                file="design",
-                column=name,
-                row=int(bad.argmax()) + 1,
-            )
+            hint = "leave the row out, or name another column"
+            raise at_first(bad, problem, hint=hint, file="design", column=name)
     return pd.DataFrame(used, index=range(len(rows))).assign(**{RESPONSE: 0.0})
 
 

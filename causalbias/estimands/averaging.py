@@ -355,21 +355,7 @@ def averaging(
     _check_moments(model, variables, () if by is None else names_in(by, "by"), scale, newdata)
     possible = predictors_of(spec)
     by = _cells_of(newdata, possible) if by is None else names_in(by, "by")
-    for name in (*variables, *by):
-        name_in(name, "the variable")
-        if name not in possible:
-            raise DataError(
-                f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(possible)}"
-            )
-        if name in OF_TABLES:
-            raise DataError(
-                f"every estimate has something called {name!r}",
-                hint="rename the column and fit again",
-                column=name,
-            )
-    for name in variables:
-        if name in by:
-            raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
+    _check_variables(variables, by, possible)
     given = frame if newdata is None else newdata
     population = population_of(model, population, variables, by, columns=list(map(str, given)))
     averaged = model if parameter is None else part_of(model, parameter)
@@ -415,6 +401,25 @@ def averaging(
         newdata=newdata is not None,
         whole=model,
     )
+
+
+def _check_variables(variables: Sequence[str], by: Sequence[str], possible: Sequence[str]) -> None:
+    """Refuse columns that the model does not have, that no table may have, or that are both."""
+    for name in (*variables, *by):
+        name_in(name, "the variable")
+        if name not in possible:
+            raise DataError(
+                f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(possible)}"
+            )
+        if name in OF_TABLES:
+            raise DataError(
+                f"every estimate has something called {name!r}",
+                hint="rename the column and fit again",
+                column=name,
+            )
+    for name in variables:
+        if name in by:
+            raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
 
 
 def _cells_of(newdata: pd.DataFrame | None, possible: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.models.families import FAMILIES
 from causalbias.models.families.base import Family, Floats, Parameters
 from causalbias.models.formula.limits import STATES, Limits, states_of
@@ -138,14 +138,13 @@ def _check_order(limits: Limits, used: pd.DataFrame, response: str) -> None:
     for problem, (bad, column) in wrong.items():
         if bad.any():
             row = int(np.argmax(bad))
-            bounds = f"; bounds {known.lb[row]:g} and {known.ub[row]:g}"
-            raise DataError(
-                f"{shown(used[column].iloc[row])}: {problem} ({int(bad.sum()):,} such rows"
-                f"{bounds if limits.truncated else ''})",
+            bounds = f"; its bounds are {known.lb[row]:g} and {known.ub[row]:g}"
+            raise at_first(
+                bad,
+                f"{shown(used[column].iloc[row])}: {problem}{bounds if limits.truncated else ''}",
                 hint="correct the row or the limits, or leave the row out with subset=",
                 file="data",
                 column=column,
-                row=row + 1,
             )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api import types
 
 from causalbias.arguments import mapping_in, name_in
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.models.families import Family, check_family, family_named
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.limits import Limits
@@ -648,14 +648,13 @@ def check_positive(values: pd.Series, *, whole: bool, file: str = "data") -> Non
     if not pd.api.types.is_numeric_dtype(values):
         bad |= True
     if bad.any():
-        row = int(bad.argmax())
         what = "a positive whole number" if whole else "a positive number"
-        raise DataError(
-            f"{shown(values.iloc[row])} is not {what} ({int(bad.sum()):,} such rows)",
+        raise at_first(
+            bad,
+            f"{shown(values.iloc[int(bad.argmax())])} is not {what}",
             hint="leave out rows that stand for nothing, and correct the others",
             file=file,
             column=str(values.name),
-            row=row + 1,
         )
 
 

@@ -8,26 +8,13 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.datasets.scores.checks import zeros_lost
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.rates.groups import FILE, text_of
 from causalbias.study.columns import missing_code
 
 DESIGN = 0.25  # share of the seeds from which on that they are of several groups is a design
 # Standard errors by which genuine distances must be the larger ones for it to be no chance.
 SURE = 3.0
-
-
-def first_of(
-    wrong: np.ndarray, index: pd.Index, problem: str, *, hint: str, column: str
-) -> DataError:
-    """The error of the first row where `wrong` holds, by its number in the table given."""
-    return DataError(
-        f"{problem} ({int(wrong.sum()):,} such rows)",
-        hint=hint,
-        file=FILE,
-        column=column,
-        row=int(index[int(wrong.argmax())]) + 1,
-    )
 
 
 def check_identities(known: pd.DataFrame) -> None:
@@ -38,12 +25,13 @@ def check_identities(known: pd.DataFrame) -> None:
         (~same & alike, "a pair of one seed is said to show two persons"),
     ):
         if wrong.any():
-            raise first_of(
+            raise at_first(
                 wrong.to_numpy(),
-                known.index,
                 problem,
                 hint="correct same_identity, or give genuine= with what people say of the pairs",
                 column="same_identity",
+                file=FILE,
+                places=known.index,
             )
 
 
@@ -139,12 +127,13 @@ def check_codes(known: pd.DataFrame) -> None:
     for _, distance in known.groupby("system", observed=True)["distance"]:
         code = missing_code(distance.to_numpy(float))
         if code is not None:
-            raise first_of(
+            raise at_first(
                 (known["distance"] == code).to_numpy(bool),
-                known.index,
                 f"{code:g} is far from all other distances, as a code for a failure is",
                 hint="say in the column status why there is no distance, and leave it empty",
                 column="distance",
+                file=FILE,
+                places=known.index,
             )
 
 
@@ -171,12 +160,13 @@ def _check_faces(frame: pd.DataFrame, system: np.ndarray) -> None:
     first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
     beside = first.to_numpy() == second.to_numpy()
     if beside.any():
-        raise first_of(
+        raise at_first(
             beside,
-            frame.index,
             f"face {first.iloc[int(beside.argmax())]!r} is beside itself",
             hint="leave these rows out: they compare nothing",
             column="stimulus_b",
+            file=FILE,
+            places=frame.index,
         )
     there = first.notna().to_numpy() & second.notna().to_numpy()
     code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)

@@ -8,14 +8,13 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import names_in, need_rows
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.rates.checks import (
     check_codes,
     check_direction,
     check_identities,
     check_pairs,
     check_zeros,
-    first_of,
     in_several_groups,
 )
 from causalbias.rates.groups import FILE, coded, in_words, text_of
@@ -195,13 +194,8 @@ def _with_known_members(
     for reason, names in reasons.items():
         missing = np.logical_or.reduce([text_of(frame[name]).isna() for name in names])
         if missing.all():
-            raise DataError(
-                f"the value is missing ({len(frame):,} such rows)",
-                hint="fill it in",
-                file=FILE,
-                column=names[0],
-                row=1,
-            )
+            problem, hint = "the value is missing", "fill it in"
+            raise at_first(missing, problem, hint=hint, file=FILE, column=names[0])
         counts[reason] = int((kept & missing).sum())
         kept &= ~missing
     if not kept.any():
@@ -224,7 +218,8 @@ def _whole(frame: pd.DataFrame, name: str) -> pd.Series:
     """A column without missing values."""
     missing = frame[name].isna().to_numpy()
     if missing.any():
-        raise first_of(missing, frame.index, "the value is missing", hint="fill it in", column=name)
+        problem, hint = "the value is missing", "fill it in"
+        raise at_first(missing, problem, hint=hint, file=FILE, column=name, places=frame.index)
     return frame[name]
 
 
@@ -291,13 +286,14 @@ def _distances(frame: pd.DataFrame) -> np.ndarray:
         ok = (status == "ok").to_numpy(bool)
     bad = ok & ~(np.isfinite(distance) & (distance >= 0))
     if bad.any():
-        raise first_of(
+        raise at_first(
             bad,
-            frame.index,
             f"{shown(frame['distance'].iloc[int(bad.argmax())])} is no distance",
             hint="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
             "status why where there is none",
             column="distance",
+            file=FILE,
+            places=frame.index,
         )
     return np.where(ok, distance, np.inf)
 
@@ -311,12 +307,13 @@ def _thresholds(frame: pd.DataFrame) -> np.ndarray:
     bad = given.notna().to_numpy(bool) & ~np.isfinite(found)
     if bad.any():
         cell = given.iloc[int(bad.argmax())]
-        raise first_of(
+        raise at_first(
             bad,
-            frame.index,
             f"{shown(cell)} is no threshold",
             hint=number_hint(str(cell)),
             column="threshold",
+            file=FILE,
+            places=frame.index,
         )
     return found
 

@@ -454,13 +454,13 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
     lost = (found.notna() & (found != "ok")).to_numpy(bool) & np.isfinite(value)
     if lost.any():
         row = int(lost.argmax())
-        more = f" ({int(lost.sum()):,} such rows)" if lost.sum() > 1 else ""
-        raise DataError(
-            f"the status is {found.iloc[row]!r} although there is a distance, {value[row]:g}{more}",
+        raise at_first(
+            lost,
+            f"the status is {found.iloc[row]!r} although there is a distance, {value[row]:g}",
             hint='write "ok" as its status, or leave the distance blank',
             file=file,
             column="status",
-            row=int(status.index[row]) + 1,
+            places=status.index,
         )
     return found
 

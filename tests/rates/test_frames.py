@@ -310,5 +310,5 @@ def test_labels_that_look_alike_are_refused_within_a_column_and_between_sides(al
 def test_a_code_in_the_place_of_a_distance_is_refused():
     frame = both_kinds(12, 1)
     frame.loc[[2, 5], "distance"] = 999
-    with pytest.raises(DataError, match=r"row 3: 999 is far .*2 such rows"):
+    with pytest.raises(DataError, match=r"row 3: 999 is far .*and 1 more row like it"):
         cb.error_rates(frame, "race", threshold=2.0)

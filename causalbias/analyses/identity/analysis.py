@@ -42,6 +42,7 @@ GROUPS = {
     "impostor": "(1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))",
 }
 USUAL_REFERENCE = "white"
+PEOPLE = "people"  # in the place of a system's name
 OF_KINDS = "impostor minus genuine"
 MOST_ORDERED = 20  # values of a scale; answers on a finer one have normal noise
 
@@ -192,18 +193,7 @@ def analyse_identity(
     of_race = partial(effects, variable="race", by="gender", reference=reference)
     systems = [side for side, outcome, _ in sides if outcome == "distance"]
     people = [side for side, outcome, _ in sides if outcome == "score"]
-    fits = fit_all(
-        {
-            name: (formula_of(rows[name], "distance", kind), rows[name])
-            for name, (side, kind) in parts.items()
-            if side in systems
-        }
-    )
-    for name, (side, kind) in parts.items():
-        if side in people:
-            family = family_of(rows[name]["score"])
-            model = formula_of(rows[name], "score", kind, family), rows[name]
-            fits |= fit_all({name: model}, family=family)
+    fits = _fit_sides(fit_all, rows, parts, systems)
     effect = {parts[name]: of_race(fit) for name, fit in fits.items()}
     dose = {parts[name]: predictions(fit, "step") for name, fit in fits.items()}
     inverse = inverse_units({key: fits[", ".join(key)] for key in effect if key[0] in systems})
@@ -286,6 +276,28 @@ def _repeats(rows: pd.DataFrame, name: str) -> bool:
     return name in rows and 1 < rows[name].nunique() < len(rows)
 
 
+def _fit_sides(
+    fit_all: Callable[..., dict[str, Fit]],
+    rows: Mapping[str, pd.DataFrame],
+    parts: Mapping[str, tuple[str, str]],
+    systems: Sequence[str],
+) -> dict[str, Fit]:
+    """The models of distances, then those of people's answers, each by the family of its scores."""
+    fits = fit_all(
+        {
+            name: (formula_of(rows[name], "distance", kind), rows[name])
+            for name, (side, kind) in parts.items()
+            if side in systems
+        }
+    )
+    for name, (side, kind) in parts.items():
+        if side not in systems:
+            family = family_of(rows[name]["score"])
+            model = formula_of(rows[name], "score", kind, family), rows[name]
+            fits |= fit_all({name: model}, family=family)
+    return fits
+
+
 def require_groups(study: xr.DataTree) -> None:
     """Refuse a study that lacks what `analyse_identity` needs.
 
@@ -326,10 +338,17 @@ def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
     if "machine" in study.children:
         machine = to_frame(study, "machine")
         sides += [(str(name), "distance", part) for name, part in machine.groupby("system")]
+        if any(name == PEOPLE for name, _, _ in sides):
+            raise DataError(
+                f"a system is named {PEOPLE!r}, as people's judgements are in this analysis",
+                hint="give the system another name",
+                file="machine",
+                column="system",
+            )
     if _judges_identity(study):
         human = to_frame(study, "human")
         asked = human[(human["question"] == QUESTION) & human["pair"].notna()]
-        sides.append(("people", "score", asked.assign(status="ok")))
+        sides.append((PEOPLE, "score", asked.assign(status="ok")))
     return sides
 
 
@@ -500,7 +519,7 @@ def _against_people(
                     by="gender",
                     reference=reference,
                     opposite=True,
-                    names=("people", system),
+                    names=(PEOPLE, system),
                 )
     return _by_system(found, systems)
 
@@ -549,7 +568,7 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
     for name, rows in result.rows.items():
         side, kind = _side_and_kind(name)
         cube = truth.sel(same_identity=KINDS[kind])
-        machine = side != "people"
+        machine = side != PEOPLE
         if machine and side not in truth["system"].values:
             continue  # a real network that embedded the simulated faces
         if machine:

@@ -11,7 +11,7 @@ from causalbias.analyses.causes import (
     causal_picture,
     lost_distances,
 )
-from causalbias.analyses.identity.analysis import Identity
+from causalbias.analyses.identity.analysis import PEOPLE, Identity
 from causalbias.analyses.sentences import percent
 from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.plots.identity import group_effects, group_rates
@@ -193,7 +193,7 @@ def _crosses(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     true = tables["truth"]
     sides = [str(name).rsplit(", ", 1) for name in true["fit"]]
     true = true.assign(system=[side for side, _ in sides], pairs=[kind for _, kind in sides])
-    people = true["system"] == "people"
+    people = true["system"] == PEOPLE
     return {"machine": true[~people], "human": true[people]}
 
 

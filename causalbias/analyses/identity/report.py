@@ -7,7 +7,7 @@ import xarray as xr
 
 from causalbias.analyses import causes
 from causalbias.analyses.dependence import Estimand, dependence
-from causalbias.analyses.identity.analysis import Identity, truth_of_identity
+from causalbias.analyses.identity.analysis import PEOPLE, Identity, truth_of_identity
 from causalbias.analyses.identity.figures import causes_of, picture_of_causes, pictures_of
 from causalbias.analyses.identity.words import COLUMNS, GLOSSARY, plain_words
 from causalbias.analyses.sentences import (
@@ -158,7 +158,7 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str
         if name == "rates":
             kind = table["rate_of"].map({"FNMR": "genuine", "FMR": "impostor"})
             table = table.assign(pairs=kind)
-        side = table["system"] if "system" in table else pd.Series("people", index=table.index)
+        side = table["system"] if "system" in table else pd.Series(PEOPLE, index=table.index)
         table = table.assign(fit=side + ", " + table["pairs"])
         true = known[known["estimand"] == estimand][["fit", *keys, "truth"]]
         both = true.merge(table[["fit", *keys, "estimate", "lower", "upper"]], on=["fit", *keys])
@@ -251,7 +251,7 @@ def _compared(tables: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str, 
     for name in ("between_systems", "against_people"):
         if name in tables:
             table = tables[name]
-            others = table["against"] if name == "between_systems" else "people"
+            others = table["against"] if name == "between_systems" else PEOPLE
             for (first, second, kind), part in table.assign(against=others).groupby(by):
                 yield str(first), str(second), str(kind), part
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from causalbias.analyses.identity.analysis import Identity
+from causalbias.analyses.identity.analysis import PEOPLE, Identity
 from causalbias.analyses.sentences import NO_IDENTITY_JUDGEMENTS_PLAIN, certainty, never_shown
 from causalbias.models.levels import canonical, levels_of
 from causalbias.report.content import PlainSummary
@@ -51,9 +51,10 @@ def plain_words(
     sides = {name: tables[name] for name in ("machine", "human") if name in tables}
     found: dict[str, list[str]] = {}
     for name, table in sides.items():
-        systems = table["system"] if name == "machine" else pd.Series("people", table.index)
+        systems = table["system"] if name == "machine" else pd.Series(PEOPLE, table.index)
         for who, part in table.groupby(systems.to_numpy()):
-            found[str(who).replace("people", "People")] = _found(tables, str(who), part, result)
+            name_of = "People" if str(who) == PEOPLE else str(who)
+            found[name_of] = _found(tables, str(who), part, result)
     every = pd.concat(sides.values())
     clear = int(((every["lower"] > 0) | (every["upper"] < 0)).sum())
     return PlainSummary(
@@ -98,15 +99,15 @@ def _found(
     tables: dict[str, pd.DataFrame], who: str, part: pd.DataFrame, result: Identity
 ) -> list[str]:
     """What race changes for one program, or for people: groups that differ, and mistakes."""
-    sign = 1 if who == "people" else -1  # a higher answer, or a smaller distance: more alike
+    sign = 1 if who == PEOPLE else -1  # a higher answer, or a smaller distance: more alike
     sentences = [
         f"{SUBJECT[str(kind)]}: "
         f"{_groups(of_kind.assign(alike=sign * of_kind['estimate']), result.reference)}."
         for kind, of_kind in part.groupby("pairs", sort=False)
     ]
-    if who != "people":
+    if who != PEOPLE:
         sentences += _against_others(tables, who, result.reference)
-    if who != "people" and "rates" in tables:
+    if who != PEOPLE and "rates" in tables:
         rates = tables["rates"]
         sentences += [
             _mistakes(str(rate_of), of_rate)

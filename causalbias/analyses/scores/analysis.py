@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import xarray as xr
@@ -184,20 +185,19 @@ def audit(
             "no comparison is of two sides of one group",
             hint="give pairs of one group, whose rates are compared",
         )
+    at = partial(_point, scores, pairs, counts, random_seed=random_seed)
     points = []
-    asked: list[tuple[dict[str, float] | None, float | None]] = [(given, None), (None, fmr)]
-    for shown, target in asked:
-        if shown is None and target is None:
-            continue
-        name = f"{100 * target:g}% false matches" if target else _name(threshold, shown or {})
+    if given is not None:
+        name = _name(threshold, given)
         say(f"rates at {name}")
-        point = _point(scores, pairs, counts, name, shown, target, random_seed)
-        if pool:
-            pooled = pooled_rates(
-                point.rates, factors=groups, random_seed=random_seed, progress=say
-            )
-            point = replace(point, pooled=pooled)
-        points.append(point)
+        points.append(at(name, given, None))
+    if fmr is not None:
+        name = f"{100 * fmr:g}% false matches"
+        say(f"rates at {name}")
+        points.append(at(name, None, fmr))
+    if pool:
+        pooled = partial(pooled_rates, factors=groups, random_seed=random_seed, progress=say)
+        points = [replace(one, pooled=pooled(one.rates)) for one in points]
     say("accuracy")
     accuracy = _or_none(verification_accuracy, pairs, random_seed)
     alone = accuracy is None or (accuracy["plug_in"].notnull().sum(GROUP) < 2).all()

@@ -26,7 +26,7 @@ from causalbias.datasets.causalface.tables import (
     read_distances,
     stimuli_of,
 )
-from causalbias.errors import DataError, user_path
+from causalbias.errors import DataError, at_first, user_path
 from causalbias.io.containment import check_contained
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.columns import as_texts, labels
@@ -247,14 +247,13 @@ def _named(
     if len(names) == 2:
         itself = (table["stimulus_a"] == table["stimulus_b"]).to_numpy(bool)
         if itself.any():
-            at = int(itself.argmax())
-            raise DataError(
-                f"{table[names[0]].iloc[at]!r} is paired with itself "
-                f"({int(itself.sum()):,} such rows)",
+            raise at_first(
+                itself,
+                f"{table[names[0]].iloc[int(itself.argmax())]!r} is paired with itself",
                 hint="leave the row out",
                 file=file,
                 column=" + ".join(names),
-                row=int(table["row"].iloc[at]),
+                places=table["row"].to_numpy() - 1,
             )
     return table, pd.concat(faces)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.study.columns import ALIKE, FAR, both_shown, groups_alike, looks, missing_code
 
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
@@ -98,13 +98,13 @@ def check_same(frame: pd.DataFrame, column: str) -> None:
         place = frame.iloc[int(wrong.argmax())]
         one, other = place["person_a"], place["person_b"]
         said = "one person" if place["same"] else "two persons"
-        more = f" ({wrong.sum():,} such rows)" if wrong.sum() > 1 else ""
-        raise DataError(
-            f"the pair is said to show {said}, and its persons are {one!r} and {other!r}{more}",
+        raise at_first(
+            wrong,
+            f"the pair is said to show {said}, and its persons are {one!r} and {other!r}",
             hint="correct the column or the ids of persons, or leave one of them out",
             file=str(place["file"]),
             column=column,
-            row=int(place["row"]),
+            places=frame["row"].to_numpy() - 1,
         )
 
 
@@ -175,13 +175,13 @@ def check_codes(frame: pd.DataFrame) -> None:
         turned = f"add {-code:g} to all" if code < 0 else f"write {FAR * max(others, 1):.3g} for it"
         rows = (part["score"] == code).to_numpy()
         place = part.iloc[int(rows.argmax())]
-        raise DataError(
-            f"{code:g} is far from all other scores of {system} ({rows.sum():,} such rows), as a "
-            "code for a failure is",
+        raise at_first(
+            rows,
+            f"{code:g} is far from all other scores of {system}, as a code for a failure is",
             hint=f"leave the cell empty where there is no score; if it is a score, {turned}",
             file=str(place["file"]),
             column=str(place["column"]),
-            row=int(place["row"]),
+            places=part["row"].to_numpy() - 1,
         )
 
 
@@ -213,11 +213,11 @@ def check_agree(frame: pd.DataFrame, name: str, given: Mapping[str, pd.Series], 
         wrong = (there.notna() & values.notna() & (there != values)).to_numpy(bool)
         if wrong.any():
             place = frame.iloc[int(wrong.argmax())]
-            raise DataError(
-                f"{place[f'{name}_{side}']!r} is {values.iloc[int(wrong.argmax())]!r} in {file} "
-                f"({wrong.sum():,} such rows)",
+            raise at_first(
+                wrong,
+                f"{place[f'{name}_{side}']!r} is {values.iloc[int(wrong.argmax())]!r} in {file}",
                 hint="correct one, or leave the column out of one table",
                 file=str(place["file"]),
                 column=name,
-                row=int(place["row"]),
+                places=frame["row"].to_numpy() - 1,
             )

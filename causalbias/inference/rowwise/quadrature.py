@@ -33,12 +33,12 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 _vectorised = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"}
 )
-_MOST_NODES = 2048
+MOST_NODES = 2048
+FAR = 6.0  # prior standard deviations, beyond which a mode of its own is not looked for
+FINE = 0.12  # step of the grid by which effects are drawn, in widths
+TOGETHER, LARGEST = 8, 1e37  # factors of a product that has not overflowed, and each of them
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_FAR = 6.0  # prior standard deviations, beyond which a mode of its own is not looked for
-_FINE = 0.12  # step of the grid by which effects are drawn, in widths
 _LANES = 8  # nodes, a multiple of
-_TOGETHER, _LARGEST = 8, 1e37  # factors of a product that has not overflowed, and each of them
 _LOG_2, _LOG_2E = math.log(2.0), 1.0 / math.log(2.0)
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: added to a small number, it rounds it to a whole one
 
@@ -67,7 +67,7 @@ def _log_level(code, plain, first, last, shift, y, known, weight, cell, eta, phi
 
 
 @_compiled
-def _whole(x: float, most: int) -> int:
+def whole(x: float, most: int) -> int:
     """The whole part of x, at most so many; the most of what is no number, and of infinity."""
     return int(x) if x < most else most
 
@@ -89,7 +89,7 @@ def _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull):  # typ
             bound += bent[i]
     centre = sd * right / (1.0 + sd * sd * curvature)
     width = 1.0 / math.sqrt(1.0 + sd * sd * bound)
-    low, high = max(low, -_FAR * sd), min(high, _FAR * sd)
+    low, high = max(low, -FAR * sd), min(high, FAR * sd)
     if sd > 0:
         low, high = low / sd, high / sd
     if not abs(centre) < 50.0:
@@ -151,14 +151,14 @@ def _student_nodes(  # type: ignore[no-untyped-def]
     for k in range(count):
         nodes[k] = low + k * h
         logs[k] = 0.0
-    for begin in range(first, last, _TOGETHER):
+    for begin in range(first, last, TOGETHER):
         for k in range(count):
             work[k] = 1.0
-        for i in range(begin, min(last, begin + _TOGETHER)):
+        for i in range(begin, min(last, begin + TOGETHER)):
             r = y[i] - eta[i]
             for k in range(count):
                 gap = r - sd * nodes[k]
-                work[k] *= min(1.0 + gap * gap * inverse, _LARGEST)
+                work[k] *= min(1.0 + gap * gap * inverse, LARGEST)
         _logarithms(work, bits, powers, exponents, count, logs)
     for k in range(count):
         logs[k] = -0.5 * (b + 1.0) * logs[k] - 0.5 * nodes[k] * nodes[k]
@@ -210,7 +210,7 @@ def _fill(  # type: ignore[no-untyped-def]
     reach = 1.1 * math.sqrt(2.0 * cut / (1.0 + sd * sd * curvature))
     low, high = min(low, centre - reach), max(high, centre + reach)
     # as many as loops take at a time: a finer step costs nothing then
-    count = _LANES * _whole((high - low) / (h * _LANES) + 1.0, len(u) // (2 * _LANES))
+    count = _LANES * whole((high - low) / (h * _LANES) + 1.0, len(u) // (2 * _LANES))
     h = (high - low) / (count - 1)
     rows = (code, plain, first, last, y, known, weight, cell, eta, sd, phi)
     room = (work, bits, powers, exponents, logs, nodes)
@@ -266,8 +266,8 @@ def add_log_likelihoods(
     step, cut : float
         Step in widths, and below which part of the greatest log integrand nodes end.
     """
-    u, log, work = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
-    powers, logs, nodes = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
+    u, log, work = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
+    powers, logs, nodes = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
     bits, exponents = work.view(np.int64), powers.view(np.int64)
     for d in range(len(out)):
         total = 0.0
@@ -332,10 +332,10 @@ def derivatives(
     centre : ndarray (levels,)
         Filled: mean of each leading effect.
     """
-    u, log, work = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
-    powers, logs, nodes = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
+    u, log, work = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
+    powers, logs, nodes = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
     bits, exponents = work.view(np.int64), powers.view(np.int64)
-    by_node = np.empty((widest, _MOST_NODES))
+    by_node = np.empty((widest, MOST_NODES))
     at, value, part = 0, 0.0, 0.0
     for i in range(len(y)):
         a, b = phi[cell[i], 0], phi[cell[i], 1]
@@ -409,8 +409,8 @@ def draw_leading(
 
     ``uniform`` (levels,) are random numbers between zero and one; ``out`` (levels,) is filled.
     """
-    u, log, work = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
-    powers, logs, nodes = np.empty(_MOST_NODES), np.empty(_MOST_NODES), np.empty(_MOST_NODES)
+    u, log, work = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
+    powers, logs, nodes = np.empty(MOST_NODES), np.empty(MOST_NODES), np.empty(MOST_NODES)
     bits, exponents = work.view(np.int64), powers.view(np.int64)
     for j in range(len(start) - 1):
         first, last = start[j], start[j + 1]
@@ -420,7 +420,7 @@ def draw_leading(
             exponents, logs, nodes,
         )  # fmt: skip
         low, high = u[:count].min() - h, u[:count].max() + h
-        points = _whole((high - low) / (_FINE * h / step) + 2.0, _MOST_NODES)
+        points = whole((high - low) / (FINE * h / step) + 2.0, MOST_NODES)
         gap, total = (high - low) / (points - 1), 0.0
         _level_nodes(
             code, plain, first, last, y, known, weight, cell, eta, sd, phi, low, gap, points, u,

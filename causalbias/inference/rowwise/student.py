@@ -20,13 +20,17 @@ import numpy as np
 
 from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.elementary import exponential, logarithm
+from causalbias.inference.rowwise.quadrature import (
+    FAR,
+    FINE,
+    LARGEST,
+    MOST_NODES,
+    TOGETHER,
+    whole,
+)
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-_MOST_NODES = 2048
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_FAR = 6.0  # prior standard deviations, beyond which a mode of its own is not looked for
-_FINE = 0.12  # step of the grid by which effects are drawn, in widths
-_TOGETHER, _LARGEST = 8, 1e37  # factors of a product that has not overflowed, and each of them
 
 
 @_compiled
@@ -35,14 +39,14 @@ def _log_rows(first, last, y, eta, shift, inverse, product, out):  # type: ignor
     draws = len(shift)
     for d in range(draws):
         out[d] = 0.0
-    for begin in range(first, last, _TOGETHER):
+    for begin in range(first, last, TOGETHER):
         for d in range(draws):
             product[d] = 1.0
-        for i in range(begin, min(last, begin + _TOGETHER)):
+        for i in range(begin, min(last, begin + TOGETHER)):
             own, here = eta[i], y[i]
             for d in range(draws):
                 gap = here - own[d] - shift[d]
-                product[d] *= min(1.0 + gap * gap * inverse[d], _LARGEST)
+                product[d] *= min(1.0 + gap * gap * inverse[d], LARGEST)
         for d in range(draws):
             out[d] += logarithm(product[d])
 
@@ -83,14 +87,12 @@ def _place(  # type: ignore[no-untyped-def]
         centre = sd[d] * right[d] / spread
         centre = centre if abs(centre) < 50.0 else 0.0
         reach = 1.1 * math.sqrt(2.0 * cut / spread)
-        least, most = max(low[d], -_FAR * sd[d]), min(high[d], _FAR * sd[d])
+        least, most = max(low[d], -FAR * sd[d]), min(high[d], FAR * sd[d])
         scale = 1.0 / max(sd[d], 1e-300)
         low[d] = min(least * scale, centre - reach)
         high[d] = max(most * scale, centre + reach)
         width = 1.0 / math.sqrt(1.0 + sd[d] * sd[d] * steepest[d] * (last - first))
-        wanted = np.floor((high[d] - low[d]) / (step * width)) + 2.0
-        # of a width of zero, or none, as many as there may be: no number has a whole part
-        count[d] = wanted if wanted < 0.5 * _MOST_NODES else 0.5 * _MOST_NODES
+        count[d] = whole((high[d] - low[d]) / (step * width) + 2.0, MOST_NODES // 2)
         h[d] = (high[d] - low[d]) / (count[d] - 1.0)
     found = 0.0
     for d in range(draws):
@@ -129,7 +131,7 @@ def _fill(  # type: ignore[no-untyped-def]
     edge[0] = log[0]
     for side in range(2):
         end, place, sign = edge[side], (low if side == 0 else high), (2.0 * side - 1.0)
-        while nodes < _MOST_NODES and _any_above(end, top, cut):
+        while nodes < MOST_NODES and _any_above(end, top, cut):
             own, at = log[nodes], u[nodes]
             for d in range(draws):
                 at[d] = place[d] + sign * h[d]
@@ -197,7 +199,7 @@ def add_student(
         normal = math.lgamma((b + 1) / 2) - math.lgamma(b / 2) - 0.5 * math.log(b * math.pi)
         out[d] += len(y) * (normal - math.log(a))
     slope[:] = 0.0
-    u, log = np.zeros((_MOST_NODES, draws)), np.ones((_MOST_NODES, draws))
+    u, log = np.zeros((MOST_NODES, draws)), np.ones((MOST_NODES, draws))
     if sd[0] < 0:
         _log_rows(0, len(y), y, eta, shift, inverse, product, total)
         for d in range(draws):
@@ -267,7 +269,7 @@ def draw_student(
     edge = np.empty((2, draws))
     shift, product = np.empty(draws), np.empty(draws)
     top, total = np.empty(draws), np.empty(draws)
-    u, log = np.empty((_MOST_NODES, draws)), np.empty((_MOST_NODES, draws))
+    u, log = np.empty((MOST_NODES, draws)), np.empty((MOST_NODES, draws))
     for j in range(len(start) - 1):
         first, last = start[j], start[j + 1]
         _fill(
@@ -276,8 +278,7 @@ def draw_student(
         )  # fmt: skip
         points = 0
         for d in range(draws):
-            wanted = np.floor(step / _FINE * (high[d] - low[d]) / h[d]) + 2.0
-            most[d] = wanted if wanted < _MOST_NODES else float(_MOST_NODES)
+            most[d] = whole(step / FINE * (high[d] - low[d]) / h[d] + 2.0, MOST_NODES)
             points = max(points, int(most[d]))
             h[d] = (high[d] - low[d]) / (most[d] - 1.0)
             total[d] = 0.0

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.models.families.links import LINKS, Link
 
 Floats = NDArray[np.float64]
@@ -223,14 +223,13 @@ class Family(ABC):
 
     def wrong_response(self, values: pd.Series, bad: NDArray[np.bool_]) -> DataError:
         """The error that names the first bad value."""
-        row = int(bad.argmax())
-        return DataError(
-            f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {self.name!r} "
-            f"needs {self.response}",
+        return at_first(
+            bad,
+            f"{shown(values.iloc[int(bad.argmax())])}, but family {self.name!r} needs "
+            f"{self.response}",
             hint=self.way_out(values),
             file="data",
             column=str(values.name),
-            row=row + 1,
         )
 
     def way_out(self, values: pd.Series) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.models.families.base import Floats, Parameters
 from causalbias.models.families.bernoulli import Bernoulli
 
@@ -44,13 +44,12 @@ class Binomial(Bernoulli):
         bad = ((count < 0) | (count > limit) | (count % 1 != 0)).to_numpy()
         if bad.any():
             row = int(bad.argmax())
-            raise DataError(
-                f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g} "
-                f"({int(bad.sum()):,} such rows)",
+            raise at_first(
+                bad,
+                f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g}",
                 hint="give p(successes, trials) counts, no more successes than trials",
                 file="data",
                 column=str(count.name),
-                row=row + 1,
             )
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:

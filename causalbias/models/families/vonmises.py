@@ -7,7 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from causalbias.errors import DataError, shown
 from causalbias.models.families.base import Family, Floats, Parameters
 
 MAX_SPREAD = np.pi / 5  # so that the intercept's default prior has a standard deviation of pi / 2
@@ -37,17 +36,9 @@ class VonMises(Family):
         """Numbers beyond half a turn."""
         return (values.abs() > np.pi).to_numpy()
 
-    def wrong_response(self, values: pd.Series, bad: NDArray[np.bool_]) -> DataError:
-        """The error that names the first bad value, and how degrees become radians."""
-        row = int(bad.argmax())
-        return DataError(
-            f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {self.name!r} "
-            f"needs {self.response}",
-            hint="of degrees: numpy.radians((degrees + 180) % 360 - 180)",
-            file="data",
-            column=str(values.name),
-            row=row + 1,
-        )
+    def way_out(self, values: pd.Series) -> str:
+        """How degrees become radians."""
+        return "of degrees: numpy.radians((degrees + 180) % 360 - 180)"
 
     def units(self, y: Floats) -> tuple[float, float]:
         """Mean direction and circular standard deviation ``sqrt(-2 log R)``, at most pi / 5.

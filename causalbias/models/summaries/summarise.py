@@ -303,21 +303,7 @@ def summed(
     columns = columns_of(scanned.found, names, declared, wanted, answers, ordinal=ordinal)
     _check_known(pieces, [response, *names])
     _check_categories(spec, columns)
-    kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
-    for name in moments or ():
-        if name in columns and name not in kept:
-            raise DataError(
-                f"moments of {name!r}, which is of {columns[name].kind}",
-                hint="give columns of numbers",
-                column=name,
-            )
-    if moments is None and kept:
-        kept = tuple(linear_columns(spec, kept))  # products of two numbers are none of either
-        columns |= {
-            name: replace(one, kind=VALUES)
-            for name, one in columns.items()
-            if one.kind == MOMENTS and name not in kept
-        }
+    columns, kept = _of_moments(spec, columns, names, moments)
     of_few = [name for name in kept if len(columns[name].raw) <= MAX_VALUES]
     looked_at = tuple(of_few) if min_rows > 1 else ()
     step = Sum(spec, columns, kept, looked_at, subset, missing)
@@ -348,6 +334,35 @@ def summed(
         "levels": {name: used[name] for name in used if name in population_columns_of(spec)},
     }
     return summary_tree(cells, used, manifest, tally)
+
+
+def _of_moments(
+    spec: ModelSpec,
+    columns: Mapping[str, Column],
+    names: Sequence[str],
+    moments: Sequence[str] | None,
+) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """The columns, and which of them are kept as moments: all that are asked for, or that can be.
+
+    Raises
+    ------
+    DataError
+        If moments are asked for of a column that is not of numbers.
+    """
+    kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
+    for name in moments or ():
+        if name in columns and name not in kept:
+            raise DataError(
+                f"moments of {name!r}, which is of {columns[name].kind}",
+                hint="give columns of numbers",
+                column=name,
+            )
+    if moments is None and kept:
+        kept = tuple(linear_columns(spec, kept))  # products of two numbers are none of either
+    return {
+        name: replace(one, kind=VALUES) if one.kind == MOMENTS and name not in kept else one
+        for name, one in columns.items()
+    }, kept
 
 
 def _check_categories(spec: ModelSpec, columns: Mapping[str, Column]) -> None:
