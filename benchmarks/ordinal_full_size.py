@@ -160,13 +160,15 @@ def contend(args: argparse.Namespace, size: float) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         frame = simulate(size, args.family, args.annotators, args.disc)
         frame.to_pickle(Path(name) / "rows.pkl")
+        rows = len(frame)
+        del frame  # beside the process that is measured
         for contender in ("engine", *args.peers):
             load = os.getloadavg()[0]
             options = {"once": args.once, "disc": args.disc}
             found = inside(contender, name, args.family, args.draws, **options)
-            print(contender, len(frame), json.dumps(found, indent=1), flush=True)
+            print(contender, rows, json.dumps(found, indent=1), flush=True)
             family = f"{args.family}, disc" if args.disc else args.family
-            lines.append(line(family, contender, len(frame), found, load))
+            lines.append(line(family, contender, rows, found, load))
             print(lines[-1], flush=True)
     return lines
 

@@ -13,8 +13,13 @@ _EXACT = 1e-9  # residuals over responses, in norm, that are rounding
 _MAX_DENSE = 20_000_000  # numbers of a matrix whose rank is computed from its singular values
 
 
-def check_problem(problem: Problem) -> None:
-    """Raise `EngineError` on inconsistent, non-finite or unanswerable input."""
+def check_problem(problem: Problem, *, shared: bool = False) -> None:
+    """Raise `EngineError` on inconsistent, non-finite or unanswerable input.
+
+    ``shared``: whether the engine takes a design whose equal rows are stored once.
+    """
+    if problem.design_code is not None and not shared:
+        raise EngineError("this engine takes a row of the design for each row")
     n, p = len(problem.y), problem.design.shape[1]
     _check_shapes(problem, n, p)
     if not (problem.row_weight > 0).all():
@@ -32,8 +37,9 @@ def check_problem(problem: Problem) -> None:
 
 
 def _check_shapes(problem: Problem, n: int, p: int) -> None:
+    own = n if problem.design_code is None else len(problem.design)
     expected = {
-        "design": (problem.design, (n, p)),
+        "design": (problem.design, (own, p)),
         "row_weight": (problem.row_weight, (n,)),
         "beta_sd": (problem.beta_sd, (p,)),
         "beta_mean": (problem.beta_mean, (p,)),
@@ -43,6 +49,8 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
         expected["row_precision"] = (problem.row_precision, (n,))
     if problem.offset is not None:
         expected["offset"] = (problem.offset, (n,))
+    if problem.design_code is not None:
+        expected["design_code"] = (problem.design_code, (n,))
     if n == 0:
         raise EngineError("y has no rows")
     for name, (array, shape) in expected.items():
@@ -51,6 +59,9 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
         if name != "beta_sd" and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(array))[0].tolist()
             raise EngineError(f"{name} is not finite at {bad}: drop or correct such rows")
+    codes = problem.design_code
+    if codes is not None and (codes.min() < 0 or codes.max() >= own):
+        raise EngineError(f"design_code must lie in 0 .. {own - 1}")
 
 
 def _check_term(term: GroupTerm, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Equal rows of a problem as one row that counts several times."""
+"""Equal rows of a problem as one row that counts several times; equal rows of a design once."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.io.memory import chunks
 
 
 def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
@@ -33,7 +34,8 @@ def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
     >>> merged.row_weight.tolist(), row_of.tolist()
     ([2.0, 1.0], [0, 1, 0])
     """
-    columns = [problem.y, *problem.design.T]
+    shared = problem.design_code
+    columns = [problem.y, *(problem.design.T if shared is None else [shared])]
     if problem.row_precision is not None:
         columns.append(problem.row_precision)
     if problem.offset is not None:
@@ -50,6 +52,72 @@ def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
     return _rows(problem, first, weight), row_of
 
 
+def share_design(problem: Problem) -> Problem:
+    """Store equal rows of the design once, where that leaves fewer than half of them.
+
+    In a factorial experiment few rows of the design differ, and judgements of one pair have all
+    predictors in common: of many rows the design is else most of the problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of n rows.
+
+    Returns
+    -------
+    Problem
+        With a ``design_code``, or as it was.
+
+    Examples
+    --------
+    >>> x = np.repeat([[1.0, 0.0], [1.0, 2.0]], 3, axis=0)
+    >>> made = share_design(Problem(np.zeros(6), x, np.zeros(2), np.ones(2), (), np.ones(6)))
+    >>> made.design.shape, bool((made.design[made.design_code] == x).all())
+    ((2, 2), True)
+    """
+    if problem.design_code is not None:
+        return problem
+    first, code = distinct_rows(problem.design)
+    if len(first) > 0.5 * len(code):
+        return problem
+    return replace(problem, design=problem.design[first], design_code=code)
+
+
+def distinct_rows(design: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return the first row of each distinct row of a design, and each row's place among them.
+
+    Parameters
+    ----------
+    design : ndarray (n, p)
+
+    Returns
+    -------
+    first : ndarray (m,)
+    code : ndarray (n,)
+        ``design[first][code]`` is the design.
+
+    Examples
+    --------
+    >>> first, code = distinct_rows(np.array([[1.0], [3.0], [1.0]]))
+    >>> np.array([[1.0], [3.0], [1.0]])[first][code].tolist()
+    [[1.0], [3.0], [1.0]]
+    """
+    n, p = design.shape
+    odd = np.random.default_rng(1).integers(0, 2**63, max(p, 1), dtype=np.uint64) | np.uint64(1)
+    mixed = np.zeros(n, np.uint64)
+    for j in range(p):
+        mixed = (mixed ^ (design[:, j] + 0.0).view(np.uint64)) * odd[j]
+        mixed ^= mixed >> np.uint64(29)
+    _, first, code = np.unique(mixed, return_index=True, return_inverse=True)
+    distinct = design[first]
+    parts = chunks(n, 8 * p)
+    if not all(np.array_equal(distinct[code[part]], design[part]) for part in parts):
+        # two rows of one hash
+        every = np.arange(n)
+        return every, every
+    return first, code
+
+
 def _rows(problem: Problem, rows: IntArray, weight: FloatArray) -> Problem:
     def of(term: GroupTerm) -> GroupTerm:
         return replace(
@@ -64,7 +132,8 @@ def _rows(problem: Problem, rows: IntArray, weight: FloatArray) -> Problem:
         problem,
         further=further,
         y=problem.y[rows],
-        design=problem.design[rows],
+        design=problem.design if problem.design_code is not None else problem.design[rows],
+        design_code=None if problem.design_code is None else problem.design_code[rows],
         terms=tuple(map(of, problem.terms)),
         row_weight=weight,
         row_precision=None if problem.row_precision is None else problem.row_precision[rows],

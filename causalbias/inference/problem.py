@@ -152,7 +152,8 @@ class Problem:
         Response: real (gaussian), 0/1 or success counts (bernoulli, binomial), or category codes
         ``0 .. n_categories - 1`` (cumulative).
     design : ndarray (n, p)
-        Population-level design matrix; has the intercept column, but for cumulative models.
+        Population-level design matrix; has the intercept column, but for cumulative models. Where
+        there is a ``design_code``, its distinct rows (m, p).
     beta_mean, beta_sd : ndarray (p,)
         Normal prior of each coefficient; ``inf`` in ``beta_sd`` means flat.
     terms : tuple of GroupTerm
@@ -170,6 +171,9 @@ class Problem:
     row_repeats : ndarray (n,), optional
         Rows of the data that each row stands for, by which searches begin where they do with the
         rows themselves. None for all ones.
+    design_code : ndarray (n,) of int, optional
+        Which row of ``design`` each row has, as `equal_rows.share_design` finds it; the Laplace
+        engine takes it. None where row i has row i.
     """
 
     y: FloatArray
@@ -182,6 +186,7 @@ class Problem:
     further: tuple[Predictor, ...] = ()
     offset: FloatArray | None = None
     row_repeats: FloatArray | None = None
+    design_code: IntArray | None = None
 
     @property
     def total_weight(self) -> FloatArray:

@@ -78,9 +78,14 @@ def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     priors = {term: text for term, text in spec.priors.items() if "|" not in term}
     model = _bambi(spec, "", priors, used)
     design = model.parameters[model.family.likelihood.parent].design.common
-    if design is not None:  # its terms have the columns
-        design.design_matrix = design.design_matrix[:1].copy()
+    if design is not None:
+        _forget_matrix(design)
     return model
+
+
+def _forget_matrix(design: Any) -> None:
+    """Let go of a design's columns side by side, in place: its terms have them."""
+    design.design_matrix = design.design_matrix[:1].copy()
 
 
 def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
@@ -102,6 +107,8 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
             NAMESPACE,
         )
     common = made.common
+    if common is not None:
+        _forget_matrix(common)
     if not ordinal and (common is None or not common.terms):
         raise DataError(
             f"{spec.formula!r} has no term of the population",

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.errors import DataError
-from causalbias.io.memory import chunks
-from causalbias.models.columns import side_by_side, spread, triangle
+from causalbias.models.columns import spread, triangle_of
 
 FloatArray = NDArray[np.float64]
 MIN_SPREAD = 1e-6  # sd over mean, below which a draw's variance at the mean has lost its digits
@@ -69,7 +68,8 @@ def centring_of(
         Naming the column.
     """
     rows, k = len(columns[0]), len(parts)
-    root, total = _root(columns, k, repeats), float(rows if repeats is None else repeats.sum())
+    root = triangle_of([np.broadcast_to(1.0, rows), *columns], repeats)
+    total = float(rows if repeats is None else repeats.sum())
     largest = np.hstack([np.abs(one).max(axis=0, initial=0.0) for one in columns])
     means = root[0, 1:] / root[0, 0] if rows else np.zeros(k)
     whole, now = np.eye(k), root[:, 1:].copy()
@@ -91,19 +91,6 @@ def centring_of(
             now[:, j] /= size
             whole[:, j] /= size
     return whole
-
-
-def _root(columns: Sequence[FloatArray], k: int, repeats: FloatArray | None) -> FloatArray:
-    """`triangle` of a column of ones and k columns side by side, of some rows after others."""
-    rows = len(columns[0])
-    roots = [np.empty((0, k + 1))]
-    for part in chunks(rows, 8 * (k + 1)):
-        own = [one[part] for one in columns]
-        whole = side_by_side([np.ones(len(own[0])), *own], len(own[0]))
-        if repeats is not None:
-            whole *= np.sqrt(repeats[part])[:, None]
-        roots.append(triangle(whole))
-    return roots[-1] if len(roots) <= 2 else triangle(np.vstack(roots))
 
 
 def _is_part(lower: Part, higher: Part) -> bool:

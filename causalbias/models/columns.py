@@ -1,10 +1,12 @@
 """Columns of designs side by side, and what they are to each other, whatever their rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+
+from causalbias.io.memory import chunks
 
 FloatArray = NDArray[np.float64]
 BLOCK = 1024  # rows factored together: with some tens of columns they fit a processor's cache
@@ -49,6 +51,29 @@ def triangle(columns: FloatArray) -> FloatArray:
             starts = range(0, len(columns), size)
             columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])
         return np.linalg.qr(columns, mode="r")
+
+
+def triangle_of(
+    parts: Sequence[NDArray[np.floating]], repeats: FloatArray | None = None
+) -> FloatArray:
+    """`triangle` of vectors (rows,) and matrices (rows, k) side by side, not copied as a whole.
+
+    ``repeats`` (rows,): how often each row counts; once by default.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0).reshape(3, 2)
+    >>> triangle_of([np.ones(3), x], np.array([1.0, 2.0, 1.0])).shape
+    (3, 3)
+    """
+    rows, width = len(parts[0]), sum(one.shape[1] if one.ndim == 2 else 1 for one in parts)
+    roots = [np.empty((0, width))]
+    for some in chunks(rows, 8 * width):
+        own = side_by_side([one[some] for one in parts], len(parts[0][some]))
+        if repeats is not None:
+            own *= np.sqrt(repeats[some])[:, None]
+        roots.append(triangle(own))
+    return roots[-1] if len(roots) <= 2 else triangle(np.vstack(roots))
 
 
 def average(values: FloatArray, repeats: FloatArray | None) -> FloatArray:

@@ -23,6 +23,7 @@ from causalbias.inference.diagnostics import (
     diagnose,
     verdict,
 )
+from causalbias.inference.equal_rows import share_design
 from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
@@ -395,6 +396,7 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     if "laplace" not in family.engines:
         raise EngineError(f"the family {family.name} is not among those whose rows it knows")
     arrays = arrays_of(model)
+    arrays = replace(arrays, problem=share_design(arrays.problem))
     problem, total, chains = arrays.problem, settings.total, settings.chains
     options: dict[str, FloatArray] = {}
     if family.has_trials:

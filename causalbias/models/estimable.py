@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg
 
-from causalbias.models.columns import side_by_side, triangle
+from causalbias.models.columns import triangle_of
 from causalbias.models.evaluation import evaluate
 
 Floats = NDArray[np.float64]
@@ -99,14 +99,14 @@ def estimable(
         any they tell nothing.
     """
     labels, names = _labels(common), _terms(common)
-    design = design_matrix(common)
-    if cuts and design.size:
+    parts = _parts(common)
+    if cuts and parts:
         labels, names = ["Intercept", *labels], ["Intercept", *names]
-        design = side_by_side([np.ones(len(design)), design], len(design))
-    change, doubt, constant = _changed(design, names)
+        parts = [np.ones(len(parts[0])), *parts]
+    change, doubt, constant = _changed(parts, names)
     own = np.array([name in given for name in names], bool)
     own &= ~(constant & np.array([name in of_spread for name in names], bool))
-    root = triangle(design) @ change
+    root = triangle_of(parts) @ change if parts else np.empty((0, 0))
     free, _ = _aliases(root, np.zeros_like(own), doubt)
     unknown, left = (free, []) if not free.shape[1] else _aliases(root, own, doubt)
     kept = np.ones(len(labels), bool)
@@ -124,12 +124,10 @@ def estimable(
     )
 
 
-def design_matrix(common: Any) -> Floats:
-    """Columns (rows, p) of a design's terms, but for offsets."""
-    parts = [] if common is None else [one for one in common.terms.values() if _counts(one)]
-    if not parts:
-        return np.empty((0, 0))
-    return side_by_side([one.data for one in parts], len(parts[0].data))
+def _parts(common: Any) -> list[Floats]:
+    """Columns of a design's terms, but for offsets, each (rows,) or (rows, k)."""
+    terms = [] if common is None else common.terms.values()
+    return [np.asarray(one.data, float) for one in terms if _counts(one)]
 
 
 def _counts(term: Any) -> bool:
@@ -156,30 +154,32 @@ def _labels(common: Any) -> list[str]:
     return found
 
 
-def _changed(design: Floats, names: list[str]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _changed(parts: list[Floats], names: list[str]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Matrix (p, p) that centres columns where there is an intercept, and scales them.
 
     Also, of each column, how much of its size rounding may be, and whether it is constant.
     """
-    change = np.eye(design.shape[1])
-    if not design.size:
-        return change, np.empty(design.shape[1]), np.zeros(design.shape[1], bool)
-    means = np.zeros(design.shape[1])
+    # column by column: the design may fill a good part of the memory
+    columns = [column for one in parts for column in one.reshape(len(one), -1).T]
+    change = np.eye(len(columns))
+    if not columns or not len(columns[0]):
+        return change, np.empty(len(columns)), np.zeros(len(columns), bool)
+    means = np.zeros(len(columns))
     if "Intercept" in names:
         first = names.index("Intercept")
-        means = design.mean(axis=0)
+        means = np.array([column.mean() for column in columns])
         means[first] = 0.0
         change[first] -= means
-    # column by column: the design may fill a good part of the memory
-    columns = list(zip(design.T, means, strict=True))
-    sizes = np.array([np.linalg.norm(column - mean) for column, mean in columns])
-    norms = np.array([np.linalg.norm(column) for column, _ in columns])
+    pairs = zip(columns, means, strict=True)
+    sizes = np.array([np.linalg.norm(column - mean) for column, mean in pairs])
+    norms = np.array([np.linalg.norm(column) for column in columns])
     least = 1e-12 * norms  # what centring leaves of a constant
     scales = np.where(sizes > least, sizes, 1.0)
-    largest = np.array([np.abs(column).max(initial=0.0) for column, _ in columns])
-    largest *= np.sqrt(len(design))
+    largest = np.array([np.abs(column).max() for column in columns])
+    largest *= np.sqrt(len(columns[0]))
     doubt = TOLERANCE + 1e3 * np.finfo(float).eps * largest / scales
-    return change / scales, doubt, np.ptp(design, axis=0) == 0
+    constant = np.array([bool(np.ptp(column) == 0) for column in columns])
+    return change / scales, doubt, constant
 
 
 def _aliases(design: Floats, known: NDArray[np.bool_], doubt: Floats) -> tuple[Floats, list[int]]:

@@ -67,9 +67,12 @@ def _check_rows_left(model: ModelDesign, observations: np.ndarray) -> None:
 
     Priors that were given may tell coefficients where rows do not.
     """
-    number, total = model.fitted_columns.shape[1], float(observations.sum())
     given = set(model.spec.priors) & {"sigma", *model.coefficient_terms}
-    if model.family.normal and not given and number >= max(total, FEW):
+    if not model.family.normal or given:
+        return
+    rows, total = len(model.frame), float(observations.sum())
+    number = sum(int(np.size(one.data) // rows) for one in model.coefficient_terms.values())
+    if number >= max(total, FEW):
         raise DataError(
             f"{number:,} coefficients of {total:,.0f} observations: none is left to tell sigma",
             hint="leave out a factor with a level of its own in nearly every row, such as a time "

@@ -376,7 +376,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             _check_ordered(values, found[name])
     # Each column has memory of its own, of which formulae and bambi make views. Columns that pandas
     # has put into one block would be copied by each of them: of many rows they fill the memory.
-    own = {name: one.copy() for name, one in found.items()}
+    own = {name: found.pop(name).copy() for name in list(found)}
     used = pd.DataFrame(own, index=pd.RangeIndex(len(frame)), copy=False)
     for name in of_rows:
         check_positive(used[name], whole=name != spec.weights)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 from causalbias.inference.laplace.conditional import Target
-from causalbias.inference.laplace.likelihood import DrawnPredictor
+from causalbias.inference.laplace.drawn import PredictorDraws
 from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from tests.inference.gaussian_cases import problem, term
@@ -126,8 +126,9 @@ def some_x(target: Target, rng: np.random.Generator) -> FloatArray:
     return np.concatenate([0.7 * rng.standard_normal(s), cuts, 0.5 * rng.standard_normal(p)])
 
 
-def without_effects(eta: FloatArray) -> DrawnPredictor:
+def without_effects(eta: FloatArray) -> PredictorDraws:
     """The predictor of rows without group effects, ``eta`` (draws, rows)."""
     draws, n = eta.shape
     links = np.zeros(n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    return DrawnPredictor(*links, np.arange(n), np.zeros((draws, 0)), eta)
+    fixed = eta.T, np.zeros(n), np.zeros((draws, 0)), np.eye(draws)
+    return PredictorDraws(*links, np.arange(n), *fixed)

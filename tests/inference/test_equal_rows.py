@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from causalbias.inference.equal_rows import merge_equal_rows
+from causalbias.inference.checks import check_problem
+from causalbias.inference.equal_rows import merge_equal_rows, share_design
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import eliminate
-from causalbias.inference.problem import Problem
+from causalbias.inference.problem import EngineError, Problem
 from causalbias.inference.scales import n_theta, unpack
 from tests.inference.gaussian_cases import (
     counted,
@@ -71,3 +72,24 @@ def test_one_difference_is_enough(what):
     p = problem(np.zeros(2), ones, [term("1|g", ones, np.zeros(2), 2)])
     assert merge_equal_rows(p)[0].row_weight.tolist() == [2.0]
     assert merge_equal_rows(DIFFERENCES[what](p))[0].row_weight.tolist() == [1.0, 1.0]
+
+
+def test_a_design_stored_once_merges_the_same_rows():
+    p = written_out(counted())
+    merged, row_of = merge_equal_rows(p)
+    shared = share_design(p)
+    again, of_shared = merge_equal_rows(shared)
+    np.testing.assert_array_equal(of_shared, row_of)
+    np.testing.assert_array_equal(again.design[again.design_code], merged.design)
+    np.testing.assert_array_equal(again.row_weight, merged.row_weight)
+
+
+def test_a_design_of_rows_that_differ_stays():
+    p = crossed_unbalanced()
+    p = replace(p, design=np.arange(len(p.y), dtype=float)[:, None])
+    assert share_design(p) is p
+
+
+def test_an_engine_of_whole_designs_refuses_codes():
+    with pytest.raises(EngineError, match="row of the design for each row"):
+        check_problem(share_design(written_out(counted())))

@@ -23,8 +23,41 @@ from causalbias.inference.laplace.likelihood import (
 from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI
 from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.problem import FloatArray, IntArray
+from causalbias.io.memory import CHUNK_BYTES
 
 LANES, _FULL = 64, 16  # draws side by side at most; they are filled up to a multiple
+
+
+class PredictorDraws(NamedTuple):
+    """A linear predictor of n rows, and several draws of what it is made of.
+
+    Attributes
+    ----------
+    indptr, column, value, code : ndarray
+        As in `Rows`.
+    design : ndarray (m, p)
+    offset : ndarray (m,)
+    effects : ndarray (draws, s)
+        The dense effects.
+    beta : ndarray (draws, p)
+        Coefficients of the design.
+    """
+
+    indptr: IntArray
+    column: IntArray
+    value: FloatArray
+    code: IntArray
+    design: FloatArray
+    offset: FloatArray
+    effects: FloatArray
+    beta: FloatArray
+
+    def at(self, side: slice | IntArray) -> DrawnPredictor:
+        """The predictor at some of the draws, which are last in each array."""
+        effects = np.ascontiguousarray(self.effects[side].T)
+        fixed = self.design @ self.beta[side].T
+        fixed += self.offset[:, None]
+        return DrawnPredictor(self.indptr, self.column, self.value, self.code, effects, fixed)
 
 
 class DrawnRows(NamedTuple):
@@ -32,16 +65,26 @@ class DrawnRows(NamedTuple):
 
     Attributes
     ----------
-    eta : DrawnPredictor
+    eta : PredictorDraws
     cuts : ndarray (draws, n_cuts + 2)
         With minus and plus infinity at the ends.
-    log_disc : DrawnPredictor or None
+    log_disc : PredictorDraws or None
         Of the same effects; None where all rows discriminate equally.
     """
 
-    eta: DrawnPredictor
+    eta: PredictorDraws
     cuts: FloatArray
-    log_disc: DrawnPredictor | None
+    log_disc: PredictorDraws | None
+
+    @property
+    def lanes(self) -> int:
+        """How many draws are to stand side by side.
+
+        Each has a number for every row of the design, which where pairs are many would fill the
+        memory: then there are fewer.
+        """
+        fit = CHUNK_BYTES // (8 * max(1, len(self.eta.design)))
+        return min(LANES, max(_FULL, fit // _FULL * _FULL))
 
 
 def drawn_rows(target: Target, raw: FloatArray) -> DrawnRows:
@@ -49,25 +92,14 @@ def drawn_rows(target: Target, raw: FloatArray) -> DrawnRows:
     rows, s = target.rows, target.rows.n_effects
     effects = np.ascontiguousarray(raw[:s].T)
     by_eta, by_disc = coefficients(target, raw)
-    fixed = np.ascontiguousarray(rows.fixed(by_eta).T)
     cuts = np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T])
-    eta = DrawnPredictor(rows.indptr, rows.column, rows.value, rows.code, effects, fixed)
+    links = rows.indptr, rows.column, rows.value, rows.code
+    eta = PredictorDraws(*links, rows.design, rows.offset, effects, by_eta.T)
     if (disc := rows.disc) is None:
         return DrawnRows(eta, cuts, None)
-    fixed = np.ascontiguousarray((disc.design @ by_disc).T)
     links = disc.indptr, disc.column, disc.value, rows.code
-    return DrawnRows(eta, cuts, DrawnPredictor(*links, effects, fixed))
-
-
-def _draws_last(drawn: DrawnRows, side: slice | IntArray) -> DrawnRows:
-    """Return rows at some of the draws, as kernels take them: draws last in each array."""
-    eta, cuts, log_disc = drawn
-    effects = np.ascontiguousarray(eta.effects[side].T)
-    eta = eta._replace(effects=effects, fixed=np.ascontiguousarray(eta.fixed[side].T))
-    if log_disc is not None:
-        fixed = np.ascontiguousarray(log_disc.fixed[side].T)
-        log_disc = log_disc._replace(effects=effects, fixed=fixed)
-    return DrawnRows(eta, np.ascontiguousarray(cuts[side].T), log_disc)
+    none = np.zeros(len(disc.design))
+    return DrawnRows(eta, cuts, PredictorDraws(*links, disc.design, none, effects, by_disc.T))
 
 
 def add_log_likelihoods(
@@ -97,15 +129,17 @@ def log_likelihoods(
     node, log_weight = rule
     if sd[0] >= 0:
         log_weight = log_weight - LOG_ROOT_2PI
-    for first in range(0, len(finite), LANES):
-        part = finite[first : first + LANES]
+    lanes = drawn.lanes
+    for first in range(0, len(finite), lanes):
+        part = finite[first : first + lanes]
         side = np.resize(part, -(-len(part) // _FULL) * _FULL)  # the first ones again
-        eta, cuts, log_disc = _draws_last(drawn, side)
+        cuts = np.ascontiguousarray(drawn.cuts[side].T)
         given = cuts, np.maximum(sd[side], 0.0), (node, log_weight), places
         total = np.zeros(len(side))
-        if log_disc is None:
-            integrate(link, answers, eta, *given, total)
+        if drawn.log_disc is None:
+            integrate(link, answers, drawn.eta.at(side), *given, total)
         else:
+            eta, log_disc = drawn.eta.at(side), drawn.log_disc.at(side)
             integrate_disc(link, answers, eta, log_disc, *given, total)
         out[part] += total[: len(part)]
 
@@ -123,13 +157,16 @@ def disc_leading_effects(
 
     ``uniform`` (draws, levels) says below which share of its density each effect lies.
     """
+    assert drawn.log_disc is not None
+    eta, cuts, log_disc = drawn
+    lanes = drawn.lanes
 
     def draw(first: int) -> FloatArray:
-        side = slice(first, first + LANES)
-        eta, cuts, log_disc = _draws_last(drawn, side)
-        share = np.ascontiguousarray(uniform[side].T)
+        side = slice(first, first + lanes)
+        own, share = np.ascontiguousarray(cuts[side].T), np.ascontiguousarray(uniform[side].T)
         out = np.empty_like(share)
-        draw_leading_disc(link, answers, eta, log_disc, cuts, sd[side], places, share, out)
+        given = own, sd[side], places, share, out
+        draw_leading_disc(link, answers, eta.at(side), log_disc.at(side), *given)
         return out.T
 
-    return np.concatenate(list(pool.map(draw, range(0, len(uniform), LANES))))
+    return np.concatenate(list(pool.map(draw, range(0, len(uniform), lanes))))

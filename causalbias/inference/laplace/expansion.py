@@ -205,7 +205,12 @@ def _log_ratio(
     values = np.where(possible, 0.0, -np.inf)
     add_log_likelihoods(target, drawn, lead_sd, expansion.places, values)
     observed = expansion.share, expansion.response, expansion.precision
-    _subtract_normal(rows.answers, drawn.eta, drawn.cuts, lead_sd, *observed, values)
+    for first in range(0, len(values), drawn.lanes):
+        side = slice(first, first + drawn.lanes)
+        eta = drawn.eta.at(side)
+        effects, fixed = np.ascontiguousarray(eta.effects.T), np.ascontiguousarray(eta.fixed.T)
+        given = eta._replace(effects=effects, fixed=fixed), drawn.cuts[side], lead_sd[side]
+        _subtract_normal(rows.answers, *given, *observed, values[side])
     return values
 
 
@@ -222,7 +227,8 @@ def _subtract_normal(
 ) -> None:
     """Subtract the log likelihood of an expansion's observations from ``out`` (draws,).
 
-    A level of rows with residuals r_m, in which its effect v counts s_m times, has up to a constant
+    Here draws are first in each array. A level of rows with residuals r_m, in which its effect v
+    counts s_m times, has up to a constant
     ``-sum w r^2 / 2 + (sum w s r)^2 / (sum w s^2 + sd^-2) / 2 - log(1 + sd^2 sum w s^2) / 2``.
     """
     for d in range(len(out)):

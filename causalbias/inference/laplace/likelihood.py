@@ -37,12 +37,10 @@ class DrawnPredictor(NamedTuple):
     ----------
     indptr, column, value, code : ndarray
         As in `Rows`.
-    effects : ndarray (draws, s)
+    effects : ndarray (s, draws)
         The dense effects.
-    fixed : ndarray (draws, m)
+    fixed : ndarray (m, draws)
         What coefficients and offsets add, by row of the design.
-
-    Kernels take ``effects`` and ``fixed`` with draws last.
     """
 
     indptr: IntArray

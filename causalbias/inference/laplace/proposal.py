@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from causalbias.inference.laplace.conditional import Target, coloured, log_prior
+from causalbias.inference.laplace.conditional import Conditional, Target, coloured, log_prior
 from causalbias.inference.laplace.disc_warp import Warps, warped
 from causalbias.inference.laplace.drawn import add_log_likelihoods, drawn_rows
 from causalbias.inference.laplace.likelihood import NodePlaces
@@ -40,7 +40,8 @@ class Anchor:
 
     Attributes
     ----------
-    point : ScalePoint
+    theta : ndarray (d,)
+    found : Conditional
     mean : ndarray (q,)
     slopes : ndarray (q, d)
         Derivative of the mean by theta, less what `_regress` brings about.
@@ -55,7 +56,8 @@ class Anchor:
         Of log discriminations, and of effects that go with them.
     """
 
-    point: ScalePoint
+    theta: FloatArray
+    found: Conditional
     mean: FloatArray
     slopes: FloatArray
     log_det: float
@@ -85,7 +87,7 @@ class Proposal:
     @property
     def node_places(self) -> NodePlaces:
         """Where the quadrature places its nodes, at the first anchor."""
-        return self.points[0].point.found.places
+        return self.points[0].found.places
 
     @property
     def width(self) -> int:
@@ -102,7 +104,7 @@ class Proposal:
         self.n_weighed += len(theta)
         scales = scales_of(theta, self.terms)
         values = np.full(len(theta), -np.inf)
-        places = [anchor.point.theta for anchor in self.points]
+        places = [anchor.theta for anchor in self.points]
         usable = np.isfinite(scales.log_prior)
         jobs = nearest_parts(theta, usable, places, self.metric, _CHUNK)
         noise = [_student(self.width, len(part), rng) for _, part in jobs]
@@ -187,7 +189,7 @@ def anchor_at(
             grown[slab, j] = (deviates @ (up - down).T / (2 * _STEP)).ravel()
     raw_slopes = coloured(rows, found.factors, slopes) + grown
     parts = tuple(information), tuple(root), warps
-    return Anchor(point, raw, raw_slopes - own, log_det, *parts)
+    return Anchor(point.theta, found, raw, raw_slopes - own, log_det, *parts)
 
 
 def _precision(factor: FloatArray) -> FloatArray:
@@ -249,7 +251,7 @@ def _weigh_part(
     for term in rows.dense:
         value -= term.n_levels * _log_det(factors[term.name])
     lead_sd = lead_sds(target, proposal.terms, scales)[part]
-    places = anchor.point.found.places
+    places = anchor.found.places
     add_log_likelihoods(target, drawn_rows(target, raw), lead_sd, places, value)
     return scales.log_prior[part] + value - log_q, raw
 
@@ -278,10 +280,10 @@ def _carried(
     log_det : ndarray (n,)
         Log determinants of the factor by which z is multiplied.
     """
-    found, s = anchor.point.found, rows.n_effects
+    found, s = anchor.found, rows.n_effects
     raw = coloured(rows, found.factors, solve_triangular(found.chol.T, z))
     # far from the anchor, as where an sd is near zero, a line would leave the effects' own scale
-    mean = anchor.slopes @ np.clip(theta - anchor.point.theta, -_FAR, _FAR).T
+    mean = anchor.slopes @ np.clip(theta - anchor.theta, -_FAR, _FAR).T
     mean += anchor.mean[:, None]
     white, log_det = np.empty_like(raw), np.full(len(theta), anchor.log_det)
     for place, (term, slab) in enumerate(zip(rows.dense, rows.slabs, strict=True)):

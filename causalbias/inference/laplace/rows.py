@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from causalbias.inference.equal_rows import distinct_rows
 from causalbias.inference.membership import effects_design, slabs
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Predictor, Problem
-from causalbias.io.memory import chunks
 
 _BLOCK = 64  # rows a block where no term leads
 
@@ -167,12 +167,8 @@ def build_rows(
         level = np.arange(len(start))
     source, category, count = source[order], category[order], count[order]
     indptr, column, value, n_effects = _links(dense, source)
-    offset = problem.offset
-    beside = [] if offset is None else [offset]
-    beside += [] if disc is None else [disc.design]
-    first, code = _distinct(
-        np.column_stack([problem.design, *beside]) if beside else problem.design
-    )
+    offset, shared = problem.offset, problem.design_code
+    first, code = _distinct(problem, disc)
     own = None
     if disc is not None:
         dense += disc.terms
@@ -189,7 +185,7 @@ def build_rows(
         category=category,
         count=count,
         code=code,
-        design=np.ascontiguousarray(problem.design[first]),
+        design=np.ascontiguousarray(problem.design[first if shared is None else shared[first]]),
         offset=np.zeros(len(first)) if offset is None else offset[first],
         shared_code=bool((code == np.repeat(code[start[:-1]], np.diff(start))).all()),
         indptr=indptr,
@@ -239,19 +235,18 @@ def _observations(
     return source, category, counts[source, category]
 
 
-def _distinct(design: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return the first row of each distinct row of the design, and each row's place among them."""
-    n, p = design.shape
-    odd = np.random.default_rng(1).integers(0, 2**63, max(p, 1), dtype=np.uint64) | np.uint64(1)
-    mixed = np.zeros(n, np.uint64)
-    for j in range(p):
-        mixed = (mixed ^ (design[:, j] + 0.0).view(np.uint64)) * odd[j]
-        mixed ^= mixed >> np.uint64(29)
-    _, first, code = np.unique(mixed, return_index=True, return_inverse=True)
-    distinct = design[first]
-    parts = chunks(n, 8 * p)
-    if not all(np.array_equal(distinct[code[part]], design[part]) for part in parts):
-        # two rows of one hash
-        first = code = every = np.arange(n)
-        return every, every
+def _distinct(problem: Problem, disc: Predictor | None) -> tuple[IntArray, IntArray]:
+    """Return the first row of each distinct row of the designs, and each row's place among them.
+
+    Of rows of the design with their offsets and with what log discriminations depend on.
+    """
+    beside = [] if problem.offset is None else [problem.offset]
+    beside += [] if disc is None else [disc.design]
+    shared = problem.design_code
+    if beside:
+        mean = problem.design if shared is None else shared
+        return distinct_rows(np.column_stack([mean, *beside]))
+    if shared is None:
+        return distinct_rows(problem.design)
+    _, first, code = np.unique(shared, return_index=True, return_inverse=True)
     return first, code

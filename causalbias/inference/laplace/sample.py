@@ -145,7 +145,7 @@ def sample_laplace(
     >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
     ((400, 40, 1), True)
     """
-    check_problem(problem)
+    check_problem(problem, shared=True)
     if trials is None:
         problem = _merged(problem)
     target = make_target(problem, link, trials, threshold_mean, threshold_sd, _NODES[0])
@@ -168,7 +168,7 @@ def sample_laplace(
 
 def _merged(problem: Problem) -> Problem:
     """Make counts of equal rows where that leaves fewer than half of them."""
-    levels = replace(problem, design=np.empty((len(problem.y), 0)))
+    levels = replace(problem, design=np.empty((len(problem.y), 0)), design_code=None)
     if len(merge_equal_rows(levels)[0].y) > 0.5 * len(problem.y):
         return problem
     merged = merge_equal_rows(problem)[0]

@@ -7,17 +7,26 @@ import numpy as np
 import pytest
 from scipy import linalg, special
 
+from causalbias.inference.equal_rows import share_design
+from causalbias.inference.laplace import drawn
 from causalbias.inference.laplace.conditional import (
     all_cuts,
     coloured,
     curvature_at,
     evaluate,
     gradient_at,
+    likelihood_at,
     linear_predictor,
     log_prior,
+    node_places,
 )
 from causalbias.inference.laplace.curvature import curvature_of
-from causalbias.inference.laplace.drawn import DrawnRows, log_likelihoods
+from causalbias.inference.laplace.drawn import (
+    DrawnRows,
+    add_log_likelihoods,
+    drawn_rows,
+    log_likelihoods,
+)
 from causalbias.inference.laplace.likelihood import NodePlaces, draw_leading
 from causalbias.inference.laplace.quadrature import (
     cell,
@@ -27,6 +36,7 @@ from causalbias.inference.laplace.quadrature import (
 )
 from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.target import LINKS
+from causalbias.inference.problem import Predictor
 from tests.inference.laplace_cases import (
     FAMILIES,
     LAYOUTS,
@@ -36,6 +46,7 @@ from tests.inference.laplace_cases import (
     log_cell,
     made,
     multi_member,
+    none_leads,
     slopes,
     some_scales,
     some_x,
@@ -200,12 +211,11 @@ def test_levels_against_brute_force(name, sd, link):
     curvature = np.add.reduceat(weight, start[:-1])
     pull = curvature * sd * mode + levels[:, 1] + np.add.reduceat(weight * eta, start[:-1])
     again = np.zeros(1)
-    drawn = DrawnRows(without_effects(eta[None]), ends[None], None)
     places = NodePlaces(curvature, pull, weight)
     log_likelihoods(
         LINKS[link],
         Answers(start, category, count),
-        drawn,
+        DrawnRows(without_effects(eta[None]), ends[None], None),
         np.array([sd]),
         (node, log_weight),
         places,
@@ -254,3 +264,47 @@ def test_leading_effects_are_drawn_right(name, sd, link):
         assert abs(z.mean()) < error + 0.03
         assert abs(z.std() - 1) < error + 0.05
         assert abs((z**3).mean() - skew) < 6 * error + 0.25
+
+
+@pytest.mark.parametrize("beside", ["nothing", "offset", "discriminations"])
+def test_equal_rows_of_the_design_may_be_stored_once(beside):
+    p, options = made("cumulative", leading)
+    rng, x = np.random.default_rng(3), np.array([[0.5], [-1.0], [2.0]])
+    p = replace(p, design=x[rng.integers(0, 3, len(p.y))])
+    if beside == "offset":
+        p = replace(p, offset=rng.integers(0, 2, len(p.y)) / 2.0)
+    if beside == "discriminations":
+        own = rng.integers(0, 2, (len(p.y), 1)) / 2.0
+        p = replace(p, further=(Predictor("disc", own, np.zeros(1), np.ones(1)),))
+    shared = share_design(p)
+    assert shared.design.shape == (3, 1)
+    targets = target_of(p, options), target_of(shared, options)
+    sd, factors = some_scales(targets[0], np.random.default_rng(1))
+    at = some_x(targets[0], np.random.default_rng(1))
+    values = []
+    for target in targets:
+        value, moments, *_ = evaluate(target, sd, factors, at, np.zeros(len(target.rows.level)))
+        values.append((value, gradient_at(target, factors, at, moments)))
+    assert values[1][0] == pytest.approx(values[0][0], rel=1e-12)
+    np.testing.assert_allclose(values[1][1], values[0][1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", [leading, none_leads])
+def test_how_many_draws_stand_side_by_side_changes_nothing(layout, monkeypatch):
+    target = target_of(*made("cumulative", layout))
+    sd, factors = some_scales(target, np.random.default_rng(1))
+    x, rng = some_x(target, np.random.default_rng(1)), np.random.default_rng(2)
+    raw, s = np.repeat(coloured(target.rows, factors, x)[:, None], 70, axis=1), len(x) - 4
+    raw[:s] += 0.2 * rng.standard_normal((s, 70))
+    start = np.zeros(len(target.rows.level))
+    _, eta, moments, levels, modes = likelihood_at(target, sd, raw[:, 0].copy(), start)
+    places = node_places(target.rows, sd, modes, eta, moments, levels)
+    found = []
+    for size in (64, 16):
+        monkeypatch.setattr(drawn, "CHUNK_BYTES", 8 * size * len(target.rows.design))
+        rows, values = drawn_rows(target, raw), np.zeros(70)
+        assert rows.lanes == size
+        add_log_likelihoods(target, rows, np.full(70, sd), places, values)
+        found.append(values)
+    assert np.ptp(found[0]) > 0.1
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
