@@ -1,6 +1,9 @@
 """Problems that have no answer: inconsistent input, and improper posteriors."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import qr
 from scipy.sparse.csgraph import structural_rank
@@ -38,7 +41,7 @@ def check_problem(problem: Problem, *, shared: bool = False) -> None:
 
 def _check_shapes(problem: Problem, n: int, p: int) -> None:
     own = n if problem.design_code is None else len(problem.design)
-    expected = {
+    expected: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
         "design": (problem.design, (own, p)),
         "row_weight": (problem.row_weight, (n,)),
         "beta_sd": (problem.beta_sd, (p,)),

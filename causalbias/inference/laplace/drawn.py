@@ -157,16 +157,16 @@ def disc_leading_effects(
 
     ``uniform`` (draws, levels) says below which share of its density each effect lies.
     """
-    assert drawn.log_disc is not None
     eta, cuts, log_disc = drawn
+    assert log_disc is not None
     lanes = drawn.lanes
 
     def draw(first: int) -> FloatArray:
         side = slice(first, first + lanes)
         own, share = np.ascontiguousarray(cuts[side].T), np.ascontiguousarray(uniform[side].T)
         out = np.empty_like(share)
-        given = own, sd[side], places, share, out
-        draw_leading_disc(link, answers, eta.at(side), log_disc.at(side), *given)
+        predictors = eta.at(side), log_disc.at(side)
+        draw_leading_disc(link, answers, *predictors, own, sd[side], places, share, out)
         return out.T
 
     return np.concatenate(list(pool.map(draw, range(0, len(uniform), lanes))))
