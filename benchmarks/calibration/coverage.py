@@ -58,6 +58,7 @@ CASES = {
     "healed": Case(cases_wrong.healed, 700, tuple(cases_wrong.HEALED)),
     "remedied": Case(cases_wrong.remedied, 400, tuple(cases_wrong.REMEDIES)),
     "remedied annotators": Case(cases_wrong.remedied_annotators, 100, ("unequal annotators",)),
+    "remedied skewness": Case(cases_wrong.remedied_skewness, 200, cases_wrong.SKEWNESS),
     "leaks": Case(cases_leaks.leaks, 520, tuple(one.name for one in cases_leaks.SETTINGS)),
     "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }

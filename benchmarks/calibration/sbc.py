@@ -272,6 +272,7 @@ OWN = {
     "gamma": {"alpha": "Gamma(3, 1)"},
     "beta": {"kappa": "Gamma(4, 0.4)"},
     "skew_normal": {"sigma": "HalfNormal(1)", "alpha": "Normal(0, 3)"},
+    "exgaussian": {"sigma": "HalfNormal(1)", "nu": "HalfNormal(1)"},
     "poisson": {},
     "negativebinomial": {"alpha": "Gamma(3, 1)"},
     "beta_binomial": {"kappa": "Gamma(4, 0.4)"},

@@ -28,6 +28,7 @@ def rows(n: int = 96, seed: int = 0) -> pd.DataFrame:
     frame["gamma"] = rng.gamma(4.0, np.exp(eta) / 4.0)
     frame["beta"] = rng.beta(6 * share, 6 * (1 - share))
     frame["skew_normal"] = eta + rng.gamma(2.0, 0.3, n)
+    frame["exgaussian"] = eta + 0.3 * rng.standard_normal(n) + rng.exponential(0.6, n)
     frame["poisson"] = rng.poisson(np.exp(eta))
     frame["negativebinomial"] = rng.poisson(rng.gamma(2.0, np.exp(eta) / 2.0))
     frame["beta_binomial"] = rng.binomial(frame["n"], rng.beta(6 * share, 6 * (1 - share)))

@@ -15,7 +15,7 @@ from causalbias.inference.problem import FloatArray
 from causalbias.inference.rowwise.limited import limited_density, limited_slopes, log_normal_cdf
 
 STUDENT, GAMMA, BETA, SKEW_NORMAL, NEGATIVE_BINOMIAL, POISSON, BETA_BINOMIAL = range(7)
-LIMITED_NORMAL, LIMITED_STUDENT = 7, 8
+LIMITED_NORMAL, LIMITED_STUDENT, EXGAUSSIAN = 7, 8, 9
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -33,22 +33,26 @@ class Density:
         The distribution's further parameters.
     real : tuple of str
         Those of them that may be negative; the others are sampled on the log scale.
+    uneven : bool
+        Whether a row may be far sharper on one side of its mode than on the other.
     """
 
     code: int
     link: str
     parameters: tuple[str, ...]
     real: tuple[str, ...] = ()
+    uneven: bool = False
 
 
 DENSITIES = {
     "t": Density(STUDENT, "identity", ("sigma", "nu")),
     "gamma": Density(GAMMA, "log", ("alpha",)),
     "beta": Density(BETA, "logit", ("kappa",)),
-    "skew_normal": Density(SKEW_NORMAL, "identity", ("sigma", "alpha"), ("alpha",)),
+    "skew_normal": Density(SKEW_NORMAL, "identity", ("sigma", "alpha"), ("alpha",), True),
     "negativebinomial": Density(NEGATIVE_BINOMIAL, "log", ("alpha",)),
     "poisson": Density(POISSON, "log", ()),
     "beta_binomial": Density(BETA_BINOMIAL, "logit", ("kappa",)),
+    "exgaussian": Density(EXGAUSSIAN, "identity", ("sigma", "nu"), uneven=True),
 }
 # Where rows are censored or truncated (`limited`). Of a lognormal response the rows are logarithms.
 LIMITED = {
@@ -85,6 +89,8 @@ def constant_part(code: int, a: float, b: float) -> float:
         return math.lgamma(a)
     if code == SKEW_NORMAL:
         return math.log(2.0) - _HALF_LOG_2PI - math.log(skew_scale(a, b)[0])
+    if code == EXGAUSSIAN:
+        return 0.5 * (a / b) ** 2 - math.log(b)
     return 0.0
 
 
@@ -115,6 +121,8 @@ def eta_part(code: int, y: float, known: FloatArray, eta: float, a: float, b: fl
       ``s = mu a``.
     - skew-normal of mean eta, ``z = (y - eta) / omega + shift`` (`skew_scale`):
       ``-z^2 / 2 + log Phi(b z)``.
+    - normal of sd sigma plus exponential of mean nu, ``z = (y - eta) / sigma``:
+      ``-(y - eta) / nu + log Phi(z - sigma / nu)``.
     - negative binomial: ``y eta - (y + a) log(a + exp(eta))``.
     - Poisson: ``y eta - exp(eta)``.
     - beta-binomial, of m trials:
@@ -132,6 +140,9 @@ def eta_part(code: int, y: float, known: FloatArray, eta: float, a: float, b: fl
         omega, shift = skew_scale(a, b)
         z = (y - eta) / omega + shift
         return -0.5 * z * z + log_normal_cdf(b * z)
+    if code == EXGAUSSIAN:
+        r = y - eta
+        return log_normal_cdf(r / a - a / b) - r / b
     if code == NEGATIVE_BINOMIAL:
         # log(a + exp(eta)) from the larger of both
         top = max(eta, math.log(a))
@@ -169,9 +180,13 @@ def slopes(
     if code == SKEW_NORMAL:
         omega, shift = skew_scale(a, b)
         z = (y - eta) / omega + shift
-        mills = math.exp(-0.5 * (b * z) ** 2 - _HALF_LOG_2PI - log_normal_cdf(b * z))
-        bent = (1.0 + b * b * mills * (mills + b * z)) / (omega * omega)
+        mills, share = _mills(b * z)
+        bent = (1.0 + b * b * share) / (omega * omega)
         return (z - b * mills) / omega, -bent, bent
+    if code == EXGAUSSIAN:
+        mills, share = _mills((y - eta) / a - a / b)
+        bent = max(share / (a * a), 1e-300)
+        return 1.0 / b - mills / a, -bent, bent
     if code == NEGATIVE_BINOMIAL:
         share = 1.0 / (1.0 + a * math.exp(-eta))
         bent = (y + a) * share * (1.0 - share)
@@ -200,6 +215,17 @@ def skew_scale(a: float, b: float) -> tuple[float, float]:
     """
     shift = b / math.sqrt(1.0 + b * b) * math.sqrt(2.0 / math.pi)
     return a / math.sqrt(1.0 - shift * shift), shift
+
+
+@_compiled
+def _mills(x: float) -> tuple[float, float]:
+    """``m = phi(x) / Phi(x)``, and ``m (m + x)``, which is between zero and one.
+
+    The latter is minus the second derivative of ``log Phi``: a difference of large numbers where x
+    is far below zero, and so held in its bounds.
+    """
+    mills = math.exp(-0.5 * x * x - _HALF_LOG_2PI - log_normal_cdf(x))
+    return mills, min(max(mills * (mills + x), 0.0), 1.0)
 
 
 @_compiled

@@ -32,6 +32,9 @@ _DENSE = 150  # effects and coefficients up to which a dense factor is taken
 _MOST_DENSE, _MOST_FLOPS = 1200, 5e7
 _PRICE = 10.0  # of a multiplication in the sparse kernels, in ones of dense linear algebra
 _STEP = 1e-3  # of theta, for derivatives
+# Standard deviations at which widths are taken, what these are at most and at least, and rows times
+# effects up to which they are.
+_ASIDE, _WIDEST, _MOST_ASIDE = 2.0, 2.5, 3_000_000
 # Of theta, up to which derivatives of the gradient and the factor, and of the rest, are followed.
 _FAR, _NEAR = 3.0, 0.5
 
@@ -91,6 +94,9 @@ class Expansion:
     curved_by_theta : ndarray (q, d)
         The same of the bends.
     nodes : Nodes
+    widths : ndarray (q, 2), optional
+        Of a density that falls unevenly: its widths along each axis of a normal proposal, below and
+        above the mode, in those of the curvature.
     """
 
     theta: FloatArray
@@ -104,6 +110,7 @@ class Expansion:
     curved: FloatArray
     curved_by_theta: FloatArray
     nodes: Nodes
+    widths: FloatArray | None = None
 
     def gradient_at(self, theta: FloatArray) -> FloatArray:
         """Gradient at x and other parameters."""
@@ -478,7 +485,7 @@ def expand(
     target: Target, theta: FloatArray, x: FloatArray, near: Hessian | None = None
 ) -> Expansion:
     """Expand at the mode of x given theta."""
-    x, found, hessian, _ = find_mode_of_x(target, theta, x, near)
+    x, found, hessian, normal = find_mode_of_x(target, theta, x, near)
     d, h = len(theta), _STEP
     curved = right_side(target, hessian, x)
     by_theta, growth = np.zeros((len(x), d)), np.zeros(d)
@@ -508,7 +515,28 @@ def expand(
         curved=curved,
         curved_by_theta=curved_by_theta,
         nodes=found.nodes,
+        widths=_widths(target, theta, normal, found.nodes),
     )
+
+
+def _widths(target: Target, theta: FloatArray, normal: Given, nodes: Nodes) -> FloatArray | None:
+    """Widths (q, 2) of the density of x along the axes of its normal density; None of even rows.
+
+    A normal density of the same height two standard deviations from the mode has them.
+    """
+    q = len(normal.mean)
+    if not target.density.uneven or len(target.rows.y) * q > _MOST_ASIDE:
+        return None
+    scales, factors = target.scales(theta[None]), target.scales(theta[None]).factors(0)
+    axes = _ASIDE * np.array([normal.deviate(one) for one in np.eye(q)])
+    places = normal.mean + np.concatenate([np.zeros((1, q)), -axes, axes])
+    eta = target.linear_predictor(np.array([target.unwhiten(w, factors) for w in places]))
+    sd, phi = target.lead_sd(scales), target.phi(theta[None])
+    sd, phi = np.repeat(sd, len(places)), np.repeat(phi, len(places), axis=0)
+    height = log_likelihoods(target, eta, sd, phi, nodes)
+    height += np.array([log_prior_of(target, w) for w in places])
+    fall = 0.5 * _ASIDE**2 / np.maximum(height[0] - height[1:], 1e-10)
+    return np.sqrt(np.clip(fall, _WIDEST**-2, _WIDEST**2)).reshape(2, q).T
 
 
 def normal_at(

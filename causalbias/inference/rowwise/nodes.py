@@ -16,6 +16,7 @@ from scipy import special
 from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.densities import (
     BETA,
+    EXGAUSSIAN,
     GAMMA,
     LIMITED_NORMAL,
     LIMITED_STUDENT,
@@ -96,7 +97,7 @@ def add_rows(
     most = 0.0
     for i in range(first, last):
         most = max(most, abs(eta[i]))
-    if not reach + most < _FAR and code not in (STUDENT, SKEW_NORMAL):
+    if not reach + most < _FAR and code not in (STUDENT, SKEW_NORMAL, EXGAUSSIAN):
         for i in range(first, last):
             a, b = phi[cell[i], 0], phi[cell[i], 1]
             for k in range(len(shift)):
@@ -114,7 +115,15 @@ def add_rows(
         elif code == SKEW_NORMAL:
             omega, middle = skew_scale(a, b)
             middle += (y[i] - eta[i]) / omega
-            _add_skew_normal(n, middle, omega, b, shift, spare, grown, logs)
+            _add_normal(n, middle, 1.0 / omega, shift, logs)
+            _tails(b * middle, -b / omega, shift, grown, spare)
+            _add_tail(n, b * middle, -b / omega, shift, spare, logs)
+        elif code == EXGAUSSIAN:
+            gap = y[i] - eta[i]
+            for k in range(len(shift)):
+                logs[k] += n * (shift[k] - gap) / b
+            _tails(gap / a - a / b, -1.0 / a, shift, grown, spare)
+            _add_tail(n, gap / a - a / b, -1.0 / a, shift, spare, logs)
         elif code == NEGATIVE_BINOMIAL:
             _add_negative_binomial(n, y[i], eta[i], a, shift, grown, logs)
         elif code == BETA:
@@ -166,7 +175,11 @@ def _add_mass(normal, n, low, high, a, b, shift, place, tail, other, logs):  # t
 
 @_vectorised
 def _tails(x, rate, shift, place, tail):  # type: ignore[no-untyped-def]
-    """``log Phi(-abs(x + rate shift))``, as in `_add_skew_normal`."""
+    """``log Phi(-abs(x + rate shift))``, of which ``place`` is overwritten.
+
+    By ``erfc(y) = t exp(p(2 t - 1) - y^2)``, ``t = 2 / (2 + y)``, p of `_TAIL` (Hastings 1955, for
+    its form).
+    """
     for k in range(len(shift)):
         y = abs(x + rate * shift[k]) * _ROOT_HALF
         place[k], tail[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
@@ -236,26 +249,6 @@ def _add_student(n, gap, a, b, shift, logs):  # type: ignore[no-untyped-def]
     for k in range(len(shift)):
         r = gap - shift[k]
         logs[k] -= half * logarithm(1.0 + r * r * inverse)
-
-
-@_vectorised
-def _add_skew_normal(n, middle, omega, b, shift, place, series, logs):  # type: ignore[no-untyped-def]
-    """``log Phi(x)`` by ``erfc(y) = t exp(p(2 t - 1) - y^2)``, ``t = 2 / (2 + y)``, p of `_TAIL`.
-
-    (Hastings 1955, for its form.) ``place`` and ``series`` are overwritten.
-    """
-    for k in range(len(shift)):
-        y = abs(b * (middle - shift[k] / omega)) * _ROOT_HALF
-        place[k], series[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
-    for c in range(1, len(_TAIL)):
-        for k in range(len(shift)):
-            series[k] = series[k] * place[k] + _TAIL[c]
-    for k in range(len(shift)):
-        z = middle - shift[k] / omega
-        y = abs(b * z) * _ROOT_HALF
-        tail = logarithm(1.0 + place[k]) - y * y + series[k] - 2.0 * _LOG_2
-        rest = logarithm(1.0 - exponential(tail))
-        logs[k] += n * ((tail if b * z < 0.0 else rest) - 0.5 * z * z)
 
 
 @_vectorised

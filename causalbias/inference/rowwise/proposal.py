@@ -102,19 +102,31 @@ def _drawn(
         if found is None:
             continue
         normal, _ = found
-        w, log_q = drawn_about(normal, np.random.Generator(np.random.SFC64(int(streams[row]))))
+        own = np.random.Generator(np.random.SFC64(int(streams[row])))
+        w, log_q = drawn_about(normal, own, point.widths)
         log_ratio[row] = log_prior_of(target, w) - log_q
         x[row] = target.unwhiten(w, factors)
     return x, log_ratio
 
 
-def drawn_about(normal: Given, rng: np.random.Generator) -> tuple[FloatArray, float]:
-    """A draw (q,) of w from the Student t about a normal density, and its log density."""
+def drawn_about(
+    normal: Given, rng: np.random.Generator, widths: FloatArray | None = None
+) -> tuple[FloatArray, float]:
+    """A draw (q,) of w from the Student t about a normal density, and its log density.
+
+    With widths (q, 2) below and above the mode, each coordinate z of it is of two halves, which
+    meet at the mode: ``2 / (below + above) phi(z / width)``.
+    """
     q = len(normal.mean)
     df = 10.0 + 4.0 * q
     z = rng.standard_normal(q) * np.sqrt(df / rng.chisquare(df))
     log_density = gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df * np.pi)
     log_density += 0.5 * normal.log_det - 0.5 * (df + q) * np.log1p(z @ z / df)
+    if widths is not None:
+        below, above = widths.T
+        higher = rng.random(q) * (below + above) < above
+        z = np.abs(z) * np.where(higher, above, -below)
+        log_density -= np.log(0.5 * (below + above)).sum()
     return normal.mean + normal.deviate(z), float(log_density)
 
 

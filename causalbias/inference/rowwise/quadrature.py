@@ -18,12 +18,15 @@ import numpy as np
 
 from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.densities import (
+    EXGAUSSIAN,
     LIMITED_NORMAL,
     LIMITED_STUDENT,
+    SKEW_NORMAL,
     STUDENT,
     constant_part,
     eta_part,
     response_part,
+    skew_scale,
     slopes,
 )
 from causalbias.inference.rowwise.nodes import add_rows
@@ -80,8 +83,10 @@ def _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull):  # typ
         curvature += bent[i]
         right -= bent[i] * eta[i]
         a, b = phi[cell[i], 0], phi[cell[i], 1]
-        if code == LIMITED_NORMAL:  # a mass bends at most as a density does
+        if code in (LIMITED_NORMAL, EXGAUSSIAN):  # log Phi bends at most as log phi does
             bound += weight[i] / (a * a)
+        elif code == SKEW_NORMAL:  # sharper on one side of a row's mode than at it
+            bound += weight[i] * (1.0 + b * b) / skew_scale(a, b)[0] ** 2
         elif code in (STUDENT, LIMITED_STUDENT):
             bound += weight[i] * (b + 1.0) / (b * a * a)
             low, high = min(low, y[i] - eta[i]), max(high, y[i] - eta[i])

@@ -5,11 +5,13 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
 from causalbias.inference.importance.adaptive import find_mode
 from causalbias.inference.problem import EngineError, FloatArray, IntArray, Problem
 from causalbias.inference.rowwise.densities import (
     BETA,
+    EXGAUSSIAN,
     GAMMA,
     LIMITED_NORMAL,
     LIMITED_STUDENT,
@@ -27,6 +29,7 @@ from causalbias.inference.rowwise.expansion import (
     gradient_of,
     gradients_at,
     hessian_of,
+    log_likelihoods,
     log_prior_of,
     normal_at,
     right_side,
@@ -48,7 +51,7 @@ _HIGH = 7.0  # of a further mode below the first, up to which it counts
 def linked(target: Target) -> FloatArray:
     """A rough linear predictor of each row by itself."""
     code, y = target.density.code, target.rows.y
-    if code in (STUDENT, SKEW_NORMAL, LIMITED_NORMAL, LIMITED_STUDENT):
+    if code in (STUDENT, SKEW_NORMAL, EXGAUSSIAN, LIMITED_NORMAL, LIMITED_STUDENT):
         return y
     if code in (GAMMA, NEGATIVE_BINOMIAL, POISSON):
         return np.asarray(np.log(y + (0.5 if code != GAMMA else 0.0)))
@@ -75,9 +78,12 @@ def start(target: Target, problem: Problem) -> tuple[FloatArray, FloatArray]:
     low, high = np.quantile(residual, [0.25, 0.75])
     spread = float(max((high - low) / 1.35, 1e-3 * np.std(residual), 1e-12))
     guess = {"sigma": 0.7 * spread, "nu": 6.0, "alpha": 2.0 / spread**2, "kappa": 4.0 / spread**2}
+    if target.density.code in (SKEW_NORMAL, EXGAUSSIAN):
+        guess |= _skewed(target.density.code, residual, spread)
     theta: list[float] = []
     for one in target.parameters:
-        value = np.log(np.clip(guess[one.name], 1e-6, 1e6)) if one.positive else 0.5
+        value = guess[one.name]
+        value = np.log(np.clip(value, 1e-6, 1e6)) if one.positive else value
         coefficients = np.linalg.lstsq(one.design, np.full(len(one.design), value), rcond=None)[0]
         theta.extend(coefficients)
     for term in problem.terms:
@@ -85,6 +91,21 @@ def start(target: Target, problem: Problem) -> tuple[FloatArray, FloatArray]:
         own[: term.k] = np.log(0.4 * spread / term.root_mean_squares())
         theta.extend(own)
     return np.array(theta), x
+
+
+def _skewed(code: int, residual: FloatArray, spread: float) -> dict[str, float]:
+    """Parameters of the skewness of residuals, by moments.
+
+    A search that began on the other side would stop at no skewness, where the likelihood of a
+    skew-normal alpha is flat.
+    """
+    skewness = float(np.clip(stats.skew(residual), -0.8, 0.8))
+    if code == EXGAUSSIAN:  # 2 (nu / sd)^3
+        share = (0.5 * max(skewness, 0.2)) ** (1 / 3)
+        return {"sigma": 0.7 * spread * np.sqrt(1 - share**2), "nu": 0.7 * spread * share}
+    root = np.cbrt(2 * abs(skewness) / (4 - np.pi))
+    delta = np.sqrt(np.pi / 2 * root**2 / (1 + root**2))
+    return {"sigma": 0.7 * spread, "alpha": np.copysign(delta / np.sqrt(1 - delta**2), skewness)}
 
 
 def find_expansion(
@@ -152,7 +173,11 @@ def _climb(
 def density_about(
     target: Target, point: Expansion, pool: Executor
 ) -> Callable[[FloatArray], FloatArray]:
-    """The log density of theta (N, d), x integrated out by an expansion."""
+    """The log density of theta (N, d), x integrated out by an expansion.
+
+    Of `Density.uneven` rows the likelihood is that at the mean that the expansion leads to: where
+    rows become sharp, the expansion promises heights that are not there.
+    """
     gap, flat = point.x - target.origin, float((target.precision == 0).sum())
 
     def integrated(
@@ -164,8 +189,15 @@ def density_about(
         if found is None:
             return -np.inf
         normal, curved = found
-        value -= float(gradient @ gap) + 0.5 * float(curved @ gap)
-        return value + normal.half_square - 0.5 * normal.log_det + 0.5 * flat * np.log(2 * np.pi)
+        height = normal.half_square - float(gradient @ gap) - 0.5 * float(curved @ gap) + value
+        if target.density.uneven:
+            w = normal.mean
+            eta = target.linear_predictor(target.unwhiten(w, factors)[None])
+            at = theta[None]
+            sd, phi = target.lead_sd(target.scales(at)), target.phi(at)
+            height = float(log_likelihoods(target, eta, sd, phi, point.nodes)[0])
+            height -= 0.5 * float(target.precision @ w**2)
+        return height - 0.5 * normal.log_det + 0.5 * flat * np.log(2 * np.pi)
 
     def log_density(points: FloatArray) -> FloatArray:
         scales = target.scales(points)

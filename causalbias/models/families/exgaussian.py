@@ -16,6 +16,7 @@ class ExGaussian(Continuous):
     name = "exgaussian"
     parameters = ("sigma", "nu")
     noise = "the noise of single responses (sigma, nu)"
+    engines = ("laplace",)
     mean_by_parameters = True
 
     def sizes(self, y: Floats) -> dict[str, float]:

@@ -14,13 +14,14 @@ PARAMETERS = {
     "negativebinomial": ((0.4,), (9.0,)),
     "poisson": ((), ()),
     "beta_binomial": ((1.2,), (30.0,)),
+    "exgaussian": ((0.4, 1.5), (1.5, 0.3)),
 }
 TRIALS = 7
 
 
 def responses(family: str, n: int, rng: np.random.Generator) -> FloatArray:
     """Some responses (n,) of the family."""
-    if family in ("t", "skew_normal"):
+    if family in ("t", "skew_normal", "exgaussian"):
         return rng.standard_t(3, n)
     if family == "gamma":
         return rng.gamma(2.0, 1.0, n)
@@ -42,6 +43,8 @@ def log_density(family: str, y: FloatArray, eta: FloatArray, phi: tuple) -> Floa
         omega = phi[0] / np.sqrt(1 - shift**2)
         z = (y - eta) / omega + shift  # SciPy's own is not a number far out
         return np.log(2 / omega) + stats.norm.logpdf(z) + special.log_ndtr(phi[1] * z)
+    if family == "exgaussian":
+        return stats.exponnorm.logpdf(y, phi[1] / phi[0], eta, phi[0])
     if family == "negativebinomial":
         return stats.nbinom.logpmf(y, phi[0], phi[0] / (phi[0] + np.exp(eta)))
     if family == "poisson":

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from causalbias.inference.problem import Problem
 from causalbias.inference.rowwise.densities import (
@@ -16,6 +16,7 @@ from causalbias.inference.rowwise.densities import (
     slopes,
 )
 from causalbias.inference.rowwise.expansion import (
+    Given,
     expand,
     gradient_of,
     gradients_at,
@@ -23,6 +24,7 @@ from causalbias.inference.rowwise.expansion import (
     log_likelihoods,
     slopes_at,
 )
+from causalbias.inference.rowwise.proposal import drawn_about
 from causalbias.inference.rowwise.target import Target, make_target
 from tests.inference.gaussian_cases import half_normal, problem, term
 from tests.inference.rowwise.cases import PARAMETERS, TRIALS, log_density, responses
@@ -167,3 +169,42 @@ def test_curvature_moves_with_parameters_as_the_exact_one(family: str) -> None:
         assert value[0] == pytest.approx(there.value, rel=1e-7)
         expected = gradient_of(target, there.slope)
         np.testing.assert_allclose(gradient[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["skew_normal", "exgaussian"])
+def test_nodes_see_the_sharp_side_of_rows_wherever_they_were_placed(family: str) -> None:
+    """Rows of curvatures that differ a hundredfold, of nodes that were placed by flat ones."""
+    rng = np.random.default_rng(4)
+    one, far = one_term(family, per=3), {"skew_normal": (0.8, -12.0), "exgaussian": (0.05, 1.0)}
+    target, sd = target_of(family, replace(one, y=rng.normal(size=18))), 0.7
+    nodes = slopes_at(target, theta_of(family, (2.0, 0.1), sd), np.zeros(2)).nodes
+    phi, eta = far[family], target.linear_predictor(np.zeros((1, 2)))
+    found = log_likelihoods(target, eta, np.array([sd]), np.array([[phi]]), nodes)
+    u = np.linspace(-9, 9, 40_001)
+    log_u = -0.5 * u**2 - 0.5 * np.log(2 * np.pi) + np.log(u[1] - u[0])
+    expected = sum(
+        special.logsumexp(
+            log_u + log_density(family, target.rows.y[first:last, None], sd * u, phi).sum(axis=0)
+        )
+        for first, last in zip(target.rows.start, target.rows.start[1:], strict=False)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_draws_of_two_widths_have_the_density_that_they_say() -> None:
+    rng, precision = np.random.default_rng(5), np.array([[2.0, 0.6], [0.6, 1.0]])
+    root = np.linalg.cholesky(precision)
+    normal = Given(2 * np.log(np.diag(root)).sum(), 0.0, np.array([0.3, -1.0]), root, None)
+    widths = np.array([[0.7, 1.6], [1.2, 0.8]])
+    drawn = [drawn_about(normal, rng, widths) for _ in range(20_000)]
+    w, log_q = np.array([one for one, _ in drawn]), np.array([log for _, log in drawn])
+    law = stats.multivariate_normal(normal.mean, np.linalg.inv(precision))
+    weight = np.exp(law.logpdf(w) - log_q)
+    # weighed, they are of that normal distribution: its mass, its mean and its covariance
+    assert weight.mean() == pytest.approx(1.0, abs=0.03)
+    gap = w - normal.mean
+    np.testing.assert_allclose((weight[:, None] * gap).mean(axis=0), 0.0, atol=0.05)
+    np.testing.assert_allclose((weight[:, None] * gap).T @ gap / len(gap), law.cov, atol=0.1)
+    z = gap @ root  # and as they are, a coordinate is above the mode as its upper width is wide
+    share = widths[:, 1] / widths.sum(axis=1)
+    np.testing.assert_allclose((z > 0).mean(axis=0), share, atol=0.02)

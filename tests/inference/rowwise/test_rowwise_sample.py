@@ -18,6 +18,10 @@ def of_nu(nu: FloatArray) -> FloatArray:
     return np.asarray(stats.gamma.logpdf(nu, 2, scale=10))
 
 
+def wide(alpha: FloatArray) -> FloatArray:
+    return np.asarray(-0.5 * (alpha / 4) ** 2)
+
+
 def moments(grid: list[FloatArray], log: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Means and sds of the axes of a grid of log densities."""
     weight = np.exp(log - log.max())
@@ -166,3 +170,28 @@ def test_a_coefficient_of_crossed_terms_is_found_where_it_is() -> None:
     assert found.diagnostics.importance_ess > 600
     assert abs(found.beta[:, 1].mean() - 0.5) < 4 * found.beta[:, 1].std()
     assert abs(np.corrcoef(found.effects["1|h"].mean(axis=0)[:, 0], effects[1])[0, 1]) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["skew_normal", "exgaussian"])
+def test_very_uneven_noise_with_nested_terms_has_light_weights(family: str) -> None:
+    """Slant -6, of which normal proposals about one mode had a Pareto k above one."""
+    rng = np.random.default_rng(11)
+    seed, n = np.repeat(np.arange(24), 9), 216
+    cell = np.repeat(np.arange(72), 3)
+    x = rng.normal(size=n)
+    mean = 0.5 + 0.4 * x + 0.5 * rng.normal(size=24)[seed] + 0.3 * rng.normal(size=72)[cell]
+    if family == "skew_normal":
+        noise, priors = stats.skewnorm(-6), {"sigma": half_normal, "alpha": wide}
+    else:
+        noise, priors = stats.exponnorm(5), {"sigma": half_normal, "nu": half_normal}
+    y = mean + 0.8 * (noise.rvs(n, random_state=rng) - noise.mean()) / noise.std()
+    ones = np.ones((n, 1))
+    terms = [term("1|seed", ones, seed, 24), term("1|cell", ones, cell, 72)]
+    one = problem(y, np.column_stack([np.ones(n), x]), terms)
+    found = sample_rowwise(one, family, priors, draws=1000, random_seed=2)
+    assert found.diagnostics.pareto_k < 0.7
+    assert found.diagnostics.importance_ess > 400
+    assert abs(found.beta[:, 1].mean() - 0.4) < 4 * found.beta[:, 1].std()
+    spread = np.sqrt(sum(found.parameters[name] ** 2 for name in ("sigma", "nu") if name in priors))
+    assert abs(spread.mean() - 0.8) < 4 * spread.std()
