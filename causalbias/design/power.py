@@ -265,6 +265,8 @@ class _Simulator:
     ) -> pd.DataFrame:
         family = self.model.family
         parameters = {name: np.atleast_1d(one[name].values)[None] for name in family.parameters}
+        if self.model.threshold_sets is not None:
+            parameters["threshold"] = self.model.threshold_sets.at(parameters["threshold"], rows)
         of_rows = row_precisions(self.spec, rows), trials_of(self.spec, rows)
         drawn = family.simulate(rng, mean[None], family.of_rows(parameters, *of_rows))[0]
         if family.has_thresholds:

@@ -38,6 +38,7 @@ from causalbias.models.specification import (
     observations_of,
 )
 from causalbias.models.summary import draws_left
+from causalbias.models.thresholds import ThresholdSets
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
@@ -360,6 +361,8 @@ def averaging(
     population = population_of(model, population, variables, by, columns=list(map(str, given)))
     averaged = model if parameter is None else part_of(model, parameter)
     linear = scale_of(averaged, scale, threshold).linear
+    if linear and averaged.threshold_sets is not None:
+        _check_between_sets(averaged.threshold_sets, variables, scale)
     lacks = lacks_effects(averaged, population, variables if linear else ())
     if "thinned" in fit.children and lacks:
         model = model.with_effects()
@@ -420,6 +423,16 @@ def _check_variables(variables: Sequence[str], by: Sequence[str], possible: Sequ
     for name in variables:
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
+
+
+def _check_between_sets(sets: ThresholdSets, variables: Sequence[str], scale: str) -> None:
+    """Refuse differences of linear predictors between levels with thresholds of their own."""
+    if sets.column in variables:
+        raise DataError(
+            f"levels of {sets.column!r} differ in their thresholds, which the scale {scale!r} has "
+            "not",
+            hint="ask for scale='response', 'probability' or 'exceedance'",
+        )
 
 
 def _cells_of(newdata: pd.DataFrame | None, possible: Sequence[str]) -> tuple[str, ...]:

@@ -267,7 +267,8 @@ def _at_fewer_draws(model: FittedModel) -> FittedModel:
 def _portions(model: FittedModel) -> Iterator[slice]:
     """Slices of the rows for which all that `Parts` and a family hold at once fits into memory."""
     # Ordinal: a chance of each category, and its sum; else the expectation and the result.
-    held = 3 + 2 * model.posterior.sizes.get("threshold_dim", 0) + 2 * len(model.parts)
+    held = 3 + 2 * model.n_cuts + 2 * len(model.parts)
+    held += 0 if model.threshold_sets is None else model.n_cuts
     step = max(1, AT_ONCE // (model.draws * held))
     for start in range(0, len(model.frame), step):
         yield slice(start, start + step)
@@ -298,7 +299,7 @@ class Parts:
         """Draws of the family's parameters for some of the rows (`Family.of_rows`)."""
         of_rows = (None if one is None else one[rows] for one in (self.precision, self.trials))
         found = {
-            name: one[:, rows] if name in self.model.parts else one
+            name: one[:, rows] if name in self.model.parts or one.ndim == 3 else one
             for name, one in self.all_parameters.items()
         }
         return self.family.of_rows(found, *of_rows)

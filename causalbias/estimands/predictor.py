@@ -100,7 +100,9 @@ def average_prediction(
     alike = frame.iloc[first].reset_index(drop=True)
     eta = _Predictor(model, common[first], own, sampled, alike)
     noise = None
-    if wanted.of_parameters and (model.parts or model.spec.weights is not None):
+    if wanted.of_parameters and (
+        model.parts or model.spec.weights is not None or model.threshold_sets is not None
+    ):
         noise = _Noise(model, alike, population, as_new)
     curves = _curves(wanted, (average @ merge).tocsc(), eta, noise)
     outcomes = wanted.constant + curves @ wanted.weights.T
@@ -135,6 +137,8 @@ def _noise_keys(
     """Columns (rows, k) of numbers: rows that are equal in them have the same noise."""
     precision = row_precisions(model.spec, frame)
     keys = [] if precision is None else [precision[:, None]]
+    if model.threshold_sets is not None:
+        keys.append(model.threshold_sets.codes(frame)[:, None].astype(float))
     for part in model.fitted_parts.values():
         own, sampled = _designs(part, population, as_new)
         keys += _keys(part.design(frame), own, sampled, frame)
@@ -202,9 +206,9 @@ class _SharedRows:
 class _Noise:
     """Parameters of the distribution of some rows, and the standard deviation of their noise.
 
-    They depend on a row's weight and on formulas. Where new groups have effects on these it is a
-    mixture over them, by quadrature. Where these effects are correlated with those on eta, each
-    point of the mixture has a distribution of eta of its own.
+    They depend on a row's weight, on formulas, and on whose thresholds it has. Where new groups
+    have effects on these it is a mixture over them, by quadrature. Where these effects are
+    correlated with those on eta, each point of the mixture has a distribution of eta of its own.
     """
 
     def __init__(
@@ -216,7 +220,7 @@ class _Noise:
         *,
         weighted: bool = True,
     ) -> None:
-        self.model = model
+        self.model, self.frame = model, frame
         self.precision = row_precisions(model.spec, frame) if weighted else None
         self.parts, sampled = {}, {"": _designs(model, population, as_new)[1]}
         for name, part in model.fitted_parts.items():
@@ -238,8 +242,9 @@ class _Noise:
         roots = self._roots(rows, dict(zip(new, variances, strict=True)))
         with_eta = roots.pop("", [])
         known = sum(np.square(root) for _, root in with_eta)
+        of_all = self.model.parameters | self.model.thresholds_at(self.frame.iloc[rows])
         for weight, point in _points(len(new)):
-            parameters = dict(self.model.parameters)
+            parameters = dict(of_all)
             for name, (eta, _) in found.items():
                 at = eta + sum(point[k] * root for k, root in roots.get(name, []))
                 parameters[name] = self.model.parts[name].link.inverse(at).T

@@ -107,6 +107,8 @@ def prior_predictive(
             for name in of_family.parameters
             if name in further
         }
+        if model.threshold_sets is not None:
+            some["threshold"] = model.threshold_sets.at(some["threshold"], used)
         for (name, design), own in zip(model.parts.items(), linear[1:], strict=True):
             some[name] = design.link.inverse(own)
         parameters = of_family.of_rows(some, precision, trials)

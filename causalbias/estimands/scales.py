@@ -96,6 +96,8 @@ class Scale:
     unequal : bool
         Whether rows discriminate unequally: P is ``1 - inverse(disc (cut - eta))``, ``disc`` among
         the parameters of the rows.
+    in_sets : bool
+        Whether rows differ in their thresholds, which are then among the parameters of the rows.
     back : Map, optional
         From the model's response back to its column.
     curve : callable, optional
@@ -116,6 +118,7 @@ class Scale:
     inverse: Any = None
     ordinal: bool = False
     unequal: bool = False
+    in_sets: bool = False
     back: Map | None = None
     noisy: bool = False
     curve: Callable[[Floats, Parameters], Sequence[Floats]] | None = None
@@ -124,7 +127,13 @@ class Scale:
     @property
     def of_parameters(self) -> bool:
         """Whether it depends on the distribution's parameters beside eta."""
-        return self.noisy or self.unequal or self.curve is not None
+        return self.noisy or self.unequal or self.in_sets or self.curve is not None
+
+    def _cuts(self, parameters: Parameters) -> list[Floats]:
+        """The cuts, each (draws,), or (rows, draws) where rows have their own."""
+        if self.in_sets:
+            return list(np.asarray(parameters["threshold"]).transpose(2, 1, 0))
+        return list(self.cuts.T)
 
     def exceedances(
         self,
@@ -152,14 +161,14 @@ class Scale:
             yield _mean_outcome(self.back, eta, self._noise(variance, noise))
         elif self.link == "probit":
             sd = self._noise(variance, 1 / parameters["disc"].T if self.unequal else noise)
-            for cut in self.cuts.T:
+            for cut in self._cuts(parameters):
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
         elif variance is None:
             yield from self._passed(eta, parameters)
         elif self.unequal and self.link == "logit":
             # Where answers discriminate well, quadrature over groups would see a step.
             disc = parameters["disc"].T
-            for cut in self.cuts.T:
+            for cut in self._cuts(parameters):
                 yield sum(
                     weight
                     * normal_cdf((eta - cut) / np.sqrt((wide / disc) ** 2 + variance), _NORMAL)
@@ -188,17 +197,17 @@ class Scale:
             return
         if self.unequal:
             disc = parameters["disc"].T
-            for cut in self.cuts.T:
+            for cut in self._cuts(parameters):
                 yield 1.0 - self.inverse(disc * (cut - eta))
             return
         if self.link != "logit":
-            for cut in self.cuts.T:
+            for cut in self._cuts(parameters):
                 yield 1.0 - self.inverse(cut - eta) if self.ordinal else self.inverse(eta - cut)
             return
         # One exponential serves all cuts. An overflow is a probability of zero.
         with np.errstate(over="ignore"):
             odds_against = np.exp(np.negative(eta, out=eta), out=eta)
-            for cut in self.cuts.T:
+            for cut in self._cuts(parameters):
                 passed = odds_against * np.exp(cut)
                 passed += 1.0
                 yield np.reciprocal(passed, out=passed)
@@ -274,6 +283,7 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         return _rate_of(model, float(threshold), above=scale == "FNMR")
     if by_parameters:
         return _curve(model, family.mean)
+    in_sets = model.threshold_sets is not None
     constant, weights, labels = family.outcome_weights(scale, model.categories)
     if family.has_curves:
         return Scale(
@@ -285,18 +295,20 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
             categories=labels,
             curve=lambda eta, of: [curve.T for curve in family.curves(eta.T, of)],
             parameters=model.parameters,
+            in_sets=in_sets,
         )
     return Scale(
         False,
         one,
         link,
-        family.cuts(model.parameters, draws),
+        np.zeros((draws, model.n_cuts)) if in_sets else family.cuts(model.parameters, draws),
         constant,
         weights,
         labels,
         family.link.inverse,
         ordinal=family.has_thresholds,
         unequal="disc" in model.parts,
+        in_sets=in_sets,
     )
 
 

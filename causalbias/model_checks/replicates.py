@@ -179,7 +179,7 @@ def in_parts(model: FittedModel, rows: int) -> Iterator[FittedModel]:
     """The model with some of its draws, in parts that memory holds."""
     posterior = model.posterior
     chains = posterior.sizes["chain"]
-    width = rows * (1 + posterior.sizes.get("threshold_dim", 0))
+    width = rows * (1 + model.n_cuts)
     kept = spaced_draws(model, int(np.clip(HELD // width, MIN_DRAWS, DRAWS)))
     together = chains if chains * width <= HELD else 1
     step = max(1, HELD // (together * width))

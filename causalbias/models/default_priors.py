@@ -1,5 +1,6 @@
 """Default priors in the units of the response: bambi's rules, with the family's units."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import bambi as bmb
@@ -43,6 +44,15 @@ def scale_priors(model: bmb.Model, family: Family, repeats: FloatArray | None = 
     """
     with np.errstate(all="ignore"):  # columns that are constant in the rows are left out later
         _Scaler(model, family, repeats).scale()
+
+
+def set_thresholds(model: bmb.Model, family: Family, sizes: Sequence[int], centre: float) -> None:
+    """Give sets of thresholds of these sizes their default means about a centre; in place."""
+    means = [
+        np.round(np.linspace(-2, 2, num=size), 2) if family.thresholds_ascend else np.zeros(size)
+        for size in sizes
+    ]
+    model.parameters["threshold"].prior.update(mu=np.concatenate(means) + centre)
 
 
 class _Scaler(PriorScaler):
@@ -117,9 +127,8 @@ class _Scaler(PriorScaler):
         super().scale_threshold()
         if default:
             cuts = len(self.model.response_term.levels) - 1
-            ascend = self.family.thresholds_ascend
-            mu = np.round(np.linspace(-2, 2, num=cuts), 2) if ascend else np.zeros(cuts)
-            own.prior.update(mu=mu + average(self.offset, self.repeats))
+            centre = float(average(self.offset, self.repeats))
+            set_thresholds(self.model, self.family, [cuts], centre)
 
     def scale_response(self) -> None:
         """Give parameters of the distribution the family's default priors."""

@@ -406,9 +406,13 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
         prior = model.prior("threshold")
         if not isinstance(prior, bmb.Prior) or prior.name != "Normal":
             raise EngineError("the prior of the thresholds is not Normal")
-        count = len(model.categories) - 1
-        options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
-        options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
+        sets = model.threshold_sets
+        count = len(model.categories) - 1 if sets is None else sum(sets.sizes)
+        mean, sd = (np.broadcast_to(prior.args[key], count) for key in ("mu", "sigma"))
+        if sets is not None:
+            problem = replace(problem, y=sets.categories(problem.y, model.frame))
+            mean, sd = sets.side_by_side(mean, sd)
+        options |= {"threshold_mean": mean.astype(float), "threshold_sd": sd.astype(float)}
     keep = _kept(problem, total)
     some = _thin(problem, keep, settings)
     found = sample_laplace(

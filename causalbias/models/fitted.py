@@ -25,6 +25,7 @@ from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.bambi_models import common_model, widen_further
 from causalbias.models.columns import average, of_rows, spread
+from causalbias.models.default_priors import set_thresholds
 from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate, evaluate_offset
 from causalbias.models.families.base import Family
@@ -46,6 +47,7 @@ from causalbias.models.specification import (
     row_repeats,
     with_categories,
 )
+from causalbias.models.thresholds import ThresholdSets, check_told_apart
 
 Floats = NDArray[np.float64]
 
@@ -124,6 +126,11 @@ class ModelDesign:
             _check_apart(found, own)
             if "threshold" not in spec.priors:
                 widen_further(found.bambi, own.bambi, found.repeats)
+        if found.threshold_sets is not None:
+            check_told_apart(found, found.threshold_sets)
+            if "threshold" not in spec.priors:
+                centre = float(average(found.offset, found.repeats))
+                set_thresholds(found.bambi, found.family, found.threshold_sets.sizes, centre)
         return found
 
     def _part(self, name: str) -> "PartDesign":
@@ -178,6 +185,16 @@ class ModelDesign:
     def categories(self) -> list[Any]:
         """Categories of an ordinal response, in order; of others none."""
         return list(self.bambi.response_term.levels or [])
+
+    @cached_property
+    def threshold_sets(self) -> ThresholdSets | None:
+        """The thresholds of each level of a column; None where all rows have the same."""
+        return ThresholdSets.of(self.spec, self.frame)
+
+    @property
+    def n_cuts(self) -> int:
+        """How many thresholds a row of an ordinal model has at most; of others none."""
+        return len(self.categories) - 1 if self.family.has_thresholds else 0
 
     @cached_property
     def shared(self) -> tuple[Shared, ...]:
@@ -379,7 +396,17 @@ class FittedModel(ModelDesign):
     @cached_property
     def parameters(self) -> dict[str, Floats]:
         """Draws of the parameters that are one for all rows: (draws, 1), or (draws, cuts)."""
-        return self.family.draws_of(self.posterior)
+        found = self.family.draws_of(self.posterior)
+        if self.threshold_sets is not None:
+            del found["threshold"]  # see `thresholds_at`
+        return found
+
+    def thresholds_at(self, frame: pd.DataFrame) -> dict[str, Floats]:
+        """Draws of the thresholds (draws, rows, cuts) of rows, where these differ; else nothing."""
+        if self.threshold_sets is None:
+            return {}
+        every = flat(self.posterior["threshold"])
+        return {"threshold": self.threshold_sets.at(every, frame)}
 
     @cached_property
     def fitted_parts(self) -> dict[str, "FittedPart"]:
@@ -409,12 +436,13 @@ class FittedModel(ModelDesign):
         -------
         dict of str to ndarray
             (draws, rows) of a parameter that differs by row, else (draws, 1) or (draws, cuts).
+            Thresholds that differ between levels of a column are (draws, rows, cuts).
         """
         of_rows = {
             name: np.asarray(one.link.inverse(one.linear_predictor(frame)))
             for name, one in self.fitted_parts.items()
         }
-        return self.parameters | of_rows
+        return self.parameters | self.thresholds_at(frame) | of_rows
 
     def latent_sd_of(self, parameters: Mapping[str, Floats]) -> Floats:
         """Standard deviation (draws, 1 or rows) of the noise about eta, given the parameters.
@@ -612,6 +640,8 @@ def _check_whole(model: FittedModel) -> None:
         for one in (*design.groups, *design.smooths):
             for name, own in zip(one.names(), one.effects.values(), strict=True):
                 labels[f"{prefix}{name}_sigma"] = [own] if own else []
+    if model.threshold_sets is not None:
+        labels["threshold"] = [model.threshold_sets.labels]
     for name, wanted in labels.items():
         if name in posterior and not _has_labels(posterior[name], wanted):
             raise DataError(

@@ -55,6 +55,8 @@ def name_draws(
     coords: dict[str, NDArray[Any]] = {
         one.dim: one.labels for one in model.measured if f"{TRUE}{one.name}" in further
     }
+    if model.threshold_sets is not None:
+        coords["threshold_dim"] = np.array(model.threshold_sets.labels)
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
     variables |= _groups(arrays, draws, coords)
     for name, one in parts.items():

@@ -15,6 +15,7 @@ from bambi.backend.model_components import (
     ResponseComponent,
 )
 from bambi.backend.pymc import PyMCModel
+from pymc.distributions.transforms import ordered
 
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from causalbias.models.arrays import Arrays, SharedTerms
@@ -24,6 +25,7 @@ from causalbias.models.measured import MEAN, SPREAD, TRUE
 from causalbias.models.naming import Variable
 from causalbias.models.shrinkage import HYPERPARAMETERS
 from causalbias.models.specification import limits_of_rows
+from causalbias.models.thresholds import BEYOND, ThresholdSets, of_set, slices
 
 LARGE = 10.0  # of a column's values
 
@@ -71,6 +73,8 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
                 part = model.parts[name]
                 inverse = backend.INVLINKS[part.link.name]
                 one.output = inverse(_predictor(part, arrays.parts[name], effects, f"{name}_"))
+            elif name == "threshold" and model.threshold_sets is not None:
+                one.output = _thresholds_of_rows(model, model.threshold_sets)
             elif name != noise:
                 one.build(backend, bambi)
         _add_response(model, arrays, backend, effects)
@@ -89,7 +93,7 @@ def _add_response(
     """
     bambi, family = model.bambi, model.family
     own = [name for name in model.parts if name not in bambi.parameters]
-    if not own and not family.likelihood_of_rows:
+    if not own and not family.likelihood_of_rows and model.threshold_sets is None:
         ResponseComponent(bambi.response_term).build(backend, bambi)
         return
     outputs = {name: one.output for name, one in backend.components.items()}
@@ -99,6 +103,23 @@ def _add_response(
         outputs[name] = backend.INVLINKS[model.parts[name].link.name](predictor)
     values = arrays.problem.y.astype(int)
     family.pymc_of_rows(model.response.column, eta, outputs, observed=values, dims="__obs__")
+
+
+def _thresholds_of_rows(model: ModelDesign, sets: ThresholdSets) -> Any:
+    """Thresholds (rows, cuts) of rows whose level has its own."""
+    prior = model.prior("threshold")
+    assert prior is not None  # it has no formula
+    every = []
+    for level, own in zip(sets.levels, slices(sets.sizes), strict=True):
+        size, given = own.stop - own.start, of_set(prior, own, sum(sets.sizes))
+        options: dict[str, Any] = {"shape": size}
+        if model.family.thresholds_ascend:
+            options |= {"transform": ordered, "initval": np.linspace(-1, 1, size)}
+        make = getattr(pm, given.name)
+        every.append(make(_safe(f"threshold: {level}"), **given.args, **options))
+    all_of_them = pm.Deterministic("threshold", pt.concatenate(every))
+    padded = pt.concatenate([all_of_them, np.array([BEYOND])])
+    return padded[sets.places[sets.codes(model.frame)]]
 
 
 def _safe(name: str) -> str:

@@ -13,6 +13,7 @@ from causalbias.models.arrays import Arrays, SharedTerms
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.naming import Variable
 from causalbias.models.priors import draw_prior
+from causalbias.models.thresholds import of_set, slices
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,7 @@ def draw_priors(
         if name in model.parts:
             continue
         if name == "threshold":
-            cuts = len(model.categories) - 1
-            if model.family.thresholds_ascend:
-                drawn = _draw_thresholds(one.prior, cuts, draws, rng)
-            else:
-                drawn = draw_prior(one.prior, name, (draws, cuts), rng)
-            further[name] = (("threshold_dim",), drawn)
+            further[name] = (("threshold_dim",), _all_thresholds(model, one.prior, draws, rng))
         elif isinstance(one.prior, bmb.Prior):
             further[name] = ((), draw_prior(one.prior, name, (draws,), rng))
         else:
@@ -127,6 +123,22 @@ def _correlate(drawn: PriorDraws, shared: SharedTerms, chol: FloatArray) -> None
         of.factors[term] = of.sd[term][:, :, None] * chol[:, own]
         if term in of.corr:
             of.corr[term] = corr[:, own, own]
+
+
+def _all_thresholds(
+    model: ModelDesign, prior: bmb.Prior, draws: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draw thresholds (draws, all), set after set."""
+    sets = model.threshold_sets
+    sizes = (model.n_cuts,) if sets is None else sets.sizes
+    if not model.family.thresholds_ascend:
+        return draw_prior(prior, "threshold", (draws, sum(sizes)), rng)
+    return np.hstack(
+        [
+            _draw_thresholds(of_set(prior, own, sum(sizes)), own.stop - own.start, draws, rng)
+            for own in slices(sizes)
+        ]
+    )
 
 
 def _draw_thresholds(

@@ -61,7 +61,9 @@ def _ends(model: ModelDesign) -> tuple[IntArray, list[str]] | None:
     elif family.binary:
         low, high, labels = y == 0, y == 1, ["0", "1"]
     elif family.has_thresholds:
-        low, high = y == 0, y == len(model.categories) - 1
+        sets = model.threshold_sets
+        most = model.n_cuts if sets is None else np.array(sets.sizes)[sets.codes(model.frame)]
+        low, high = y == 0, y == most
         labels = [str(model.categories[0]), str(model.categories[-1])]
     else:
         return None

@@ -252,8 +252,12 @@ def outcome_columns(spec: ModelSpec) -> tuple[str | float, ...]:
 
 
 def columns_of(spec: ModelSpec) -> list[str]:
-    """Columns that the formula and its parts use, in order of appearance; the response is first."""
+    """Columns that the formula and its parts use, in order of appearance; the response is first.
+
+    The column by which thresholds differ is among them.
+    """
     found = list(formula_columns(spec.formula)[1])
+    found += [] if spec.limits.group is None else [spec.limits.group]
     for name, right in spec.parts.items():
         found += formula_columns(f"{name} ~ {right}")[1][1:]
     return list(dict.fromkeys(found))
@@ -273,6 +277,7 @@ def columns_of_rows(spec: ModelSpec) -> list[str]:
 def population_columns_of(spec: ModelSpec) -> list[str]:
     """Those columns that occur in other terms than group terms, the response among them."""
     found = list(formula_columns(common_formula(spec.formula))[1])
+    found += [] if spec.limits.group is None else [spec.limits.group]
     for name, right in spec.parts.items():
         found += formula_columns(common_formula(f"{name} ~ {right}"))[1][1:]
     return list(dict.fromkeys(found))
@@ -432,10 +437,11 @@ def check_weights(spec: ModelSpec) -> None:
     DataError
         If the family is not Gaussian, or has no thresholds.
     """
-    if spec.limits.thresholds is not None and not family_of(spec).has_thresholds:
+    limits = spec.limits
+    several = limits.thresholds is not None or limits.group is not None
+    if several and not family_of(spec).has_thresholds:
         raise DataError(
-            f"thres({spec.limits.thresholds}) is of ordered answers, and the family is "
-            f"{spec.family!r}",
+            f"thres() is of ordered answers, and the family is {spec.family!r}",
             hint="leave thres() out, or choose an ordinal family",
         )
     if spec.weights is not None and not family_of(spec).normal:

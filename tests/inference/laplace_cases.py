@@ -76,7 +76,7 @@ def slopes(rng: np.random.Generator, n: int) -> tuple[GroupTerm, ...]:
     )
 
 
-FAMILIES = ("cumulative", "bernoulli", "binomial")
+FAMILIES = ("cumulative", "sets", "bernoulli", "binomial")
 LAYOUTS = (leading, none_leads, multi_member, slopes)
 
 
@@ -91,6 +91,13 @@ def made(family: str, layout, seed: int = 0, n: int = 90) -> tuple[Problem, dict
         y = np.digitize(eta + rng.logistic(size=n), [-1.0, 0.3, 1.5]).astype(float)
         x = x[:, 1:]
         options |= {"threshold_mean": np.zeros(N_CUTS), "threshold_sd": np.full(N_CUTS, 3.0)}
+    elif family == "sets":  # of four categories and of three
+        y = np.digitize(eta + rng.logistic(size=n), [-1.0, 0.3, 1.5])
+        second = rng.integers(0, 2, n) == 1
+        y = np.where(second, 5 + np.minimum(y, 2), y).astype(float)
+        x = x[:, 1:]
+        options["threshold_mean"] = np.array([0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0])
+        options["threshold_sd"] = np.array([3.0, 3.0, 3.0, 0.0, 0.0, 3.0, 3.0])
     elif family == "bernoulli":
         y = (eta + rng.logistic(size=n) > 0).astype(float)
     else:

@@ -11,8 +11,10 @@ out (`quadrature`). Newton steps are ``C^-1 g``, g the gradient and C minus the 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
@@ -45,7 +47,8 @@ class Target:
     link : int
         LOGIT or PROBIT.
     cut_mean, cut_sd : ndarray (n_cuts,)
-        Normal prior of the cuts, which increase. Binary: one cut at zero, whose sd is zero.
+        Normal prior of the cuts, which increase. A cut of sd zero is at its mean: the one of a
+        binary model, at zero, and the infinite ones between sets of cuts.
     beta_mean, beta_sd : ndarray (p,)
         ``inf`` for a flat prior; coefficients of the log discriminations last.
     n_nodes : int
@@ -61,10 +64,24 @@ class Target:
     beta_sd: FloatArray
     n_nodes: int
 
-    @property
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Which cuts (n_cuts,) are to be estimated."""
+        return np.asarray(self.cut_sd > 0)
+
+    @cached_property
     def n_free(self) -> int:
         """Number of cuts to be estimated."""
-        return int((self.cut_sd > 0).sum())
+        return int(self.free.sum())
+
+    @cached_property
+    def _in_one_set(self) -> NDArray[np.bool_]:
+        """Whether each free cut but the first is of the set of the one before it."""
+        return np.diff(np.flatnonzero(self.free)) == 1
+
+    def gaps(self, free: FloatArray) -> FloatArray:
+        """Distances between neighbouring cuts of a set, for free cuts (n_free, ...)."""
+        return np.asarray(np.diff(free, axis=0)[self._in_one_set])
 
 
 @dataclass(frozen=True)
@@ -120,9 +137,15 @@ def whitened(rows: Rows, factors: list[FloatArray], x: FloatArray) -> FloatArray
 
 
 def all_cuts(target: Target, free: FloatArray) -> FloatArray:
-    """Return the cuts with infinities at both ends."""
-    inner = free if target.n_free else target.cut_mean
-    return np.concatenate([[-np.inf], inner, [np.inf]])
+    """Return the cuts (..., n_cuts + 2) with infinities at both ends, for free ones (..., n_free).
+
+    Where there are several sets of cuts, infinity and minus infinity stand between two of them too.
+    """
+    cuts = np.empty((*free.shape[:-1], len(target.free) + 2))
+    cuts[..., 0], cuts[..., -1] = -np.inf, np.inf
+    cuts[..., 1:-1] = target.cut_mean
+    cuts[..., 1:-1][..., target.free] = free
+    return cuts
 
 
 def cuts_apart(target: Target, x: FloatArray, centre: FloatArray) -> bool:
@@ -131,7 +154,7 @@ def cuts_apart(target: Target, x: FloatArray, centre: FloatArray) -> bool:
     Where they all but meet, derivatives grow without bound, and say nothing of the centre.
     """
     free = slice(target.rows.n_effects, target.rows.n_effects + target.n_free)
-    return bool((np.diff(x[free]) > np.diff(centre[free]) / 3).all())
+    return bool((target.gaps(x[free]) > target.gaps(centre[free]) / 3).all())
 
 
 def start_of(target: Target) -> FloatArray:
@@ -139,8 +162,10 @@ def start_of(target: Target) -> FloatArray:
     rows = target.rows
     x = np.zeros(rows.n_effects + target.n_free + len(target.beta_mean))
     if target.n_free:
-        share = np.bincount(rows.category, rows.count, rows.n_cuts + 1) + 0.5
-        below = np.cumsum(share)[:-1] / share.sum()
+        shares = np.bincount(rows.category, rows.count, rows.n_cuts + 1) + 0.5
+        sets = np.split(shares, 1 + np.flatnonzero(np.isneginf(target.cut_mean)))
+        sets[:-1] = [one[:-1] for one in sets[:-1]]  # without what is between two sets
+        below = np.concatenate([np.cumsum(one)[:-1] / one.sum() for one in sets])
         x[rows.n_effects : rows.n_effects + target.n_free] = np.log(below / (1 - below))
     return x
 
@@ -332,7 +357,7 @@ def likelihood_at(
     width = 7 if rows.disc is None else N_MOMENTS
     moments, levels = np.empty((len(rows.code), width)), np.zeros((len(rows.level), 3))
     modes, eta = lead_mode.copy(), linear_predictor(target, raw)
-    if not (np.diff(cuts) > 0).all() or not np.isfinite(raw).all():
+    if not (target.gaps(raw[s : s + target.n_free]) > 0).all() or not np.isfinite(raw).all():
         return -np.inf, eta, moments, levels, modes
     if rows.disc is not None:
         value = disc_level_moments(
@@ -375,15 +400,14 @@ def log_prior(target: Target, x: FloatArray) -> FloatArray:
     mean, sd = _prior(target)
     z = (x[s:].T - mean) / sd
     value = -0.5 * ((x[:s] ** 2).sum(axis=0) + (z**2).sum(axis=-1))
-    ordered = (np.diff(x[s : s + k], axis=0) > 0).all(axis=0)
+    ordered = (target.gaps(x[s : s + k]) > 0).all(axis=0)
     return np.where(ordered, value, -np.inf)
 
 
 def _prior(target: Target) -> tuple[FloatArray, FloatArray]:
-    free = slice(0, target.n_free)
     return (
-        np.concatenate([target.cut_mean[free], target.beta_mean]),
-        np.concatenate([target.cut_sd[free], target.beta_sd]),
+        np.concatenate([target.cut_mean[target.free], target.beta_mean]),
+        np.concatenate([target.cut_sd[target.free], target.beta_sd]),
     )
 
 
@@ -396,8 +420,8 @@ def gradient_at(
         gradient = gradient_of(target.rows, moments)
     else:
         gradient = disc_gradient_of(target.rows, disc, moments)
-    if not target.n_free:  # the fixed cut of a binary model
-        gradient = np.delete(gradient, s)
+    if len(fixed := s + np.flatnonzero(~target.free)):
+        gradient = np.delete(gradient, fixed)
     mean, sd = _prior(target)
     pull = np.concatenate([x[:s], (x[s:] - mean) / sd**2])
     return whitened(target.rows, factors, gradient) - pull
@@ -440,8 +464,8 @@ def curvature_at(
         add_lower(curvature, sparse.block_diag([eye.T @ eye, sparse.diags(prior)]))
         return curvature
     curvature = curvature_of(rows, moments)
-    if not target.n_free:
-        curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
+    if len(fixed := s + np.flatnonzero(~target.free)):
+        curvature = np.delete(np.delete(curvature, fixed, axis=0), fixed, axis=1)
     if all(len(f) == 1 for f in factors):
         scale = whitened(rows, factors, np.ones(len(curvature)))
         curvature *= scale[:, None]

@@ -92,7 +92,7 @@ def drawn_rows(target: Target, raw: FloatArray) -> DrawnRows:
     rows, s = target.rows, target.rows.n_effects
     effects = np.ascontiguousarray(raw[:s].T)
     by_eta, by_disc = coefficients(target, raw)
-    cuts = np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T])
+    cuts = all_cuts(target, raw[s : s + target.n_free].T)
     links = rows.indptr, rows.column, rows.value, rows.code
     eta = PredictorDraws(*links, rows.design, rows.offset, effects, by_eta.T)
     if (disc := rows.disc) is None:

@@ -201,7 +201,8 @@ def _log_ratio(
     """``log p(y | x, theta) - log g(x, theta)`` (part,), leading effects integrated out of both."""
     rows, lead_sd = target.rows, lead_sds(target, terms, scales)[part]
     drawn = drawn_rows(target, raw.T)
-    possible = (np.diff(drawn.cuts, axis=1) > 0).all(axis=1)
+    s = rows.n_effects
+    possible = (target.gaps(raw[:, s : s + target.n_free].T) > 0).all(axis=0)
     values = np.where(possible, 0.0, -np.inf)
     add_log_likelihoods(target, drawn, lead_sd, expansion.places, values)
     observed = expansion.share, expansion.response, expansion.precision
@@ -337,7 +338,7 @@ def _observations(
     rest = np.where(lower, bb - share * ab, 0.0)
     lower &= rest > _LEAST
     above = np.where(upper, cuts[c + 1] - eta, 0.0)
-    below = np.where(c > 0, cuts[c] - eta, 0.0)
+    below = np.where(np.isfinite(cuts[c]), cuts[c] - eta, 0.0)
     first = above + share * below + by_a / np.where(upper, aa, 1.0)
     second = below + (by_b - share * by_a) / np.where(lower, rest, 1.0)
     precision = np.column_stack([np.where(upper, aa, 0.0), np.where(lower, rest, 0.0)])
@@ -352,16 +353,18 @@ def _normal_problem(
     precision: FloatArray,
 ) -> Problem:
     """The Gaussian problem of an expansion's observations."""
-    rows, n_free = target.rows, target.n_free
+    rows, free, n_free = target.rows, target.free, target.n_free
     row, second = np.nonzero(precision > 0)
     times = np.where(second == 1, -1.0, -1.0 - share[row])
     design = np.zeros((len(row), n_free + problem.design.shape[1]))
     c = rows.category[row]
     if n_free:
+        place = np.cumsum(free) - 1
         upper = np.flatnonzero(second == 0)
-        design[upper, c[upper]] = 1.0
-        lower = np.flatnonzero(c > 0)
-        design[lower, c[lower] - 1] = np.where(second == 1, 1.0, share[row])[lower]
+        design[upper, place[c[upper]]] = 1.0
+        lower = np.flatnonzero(np.append(False, free)[c])
+        of_lower = np.where(second == 1, 1.0, share[row])
+        design[lower, place[c[lower] - 1]] = of_lower[lower]
     for part in chunks(len(row), 8 * rows.design.shape[1]):
         design[part, n_free:] = times[part, None] * rows.design[rows.code[row[part]]]
     source = rows.source[row]
@@ -377,8 +380,8 @@ def _normal_problem(
     return Problem(
         y=response[row, second] - times * rows.offset[rows.code[row]],
         design=design,
-        beta_mean=np.concatenate([target.cut_mean[:n_free], target.beta_mean]),
-        beta_sd=np.concatenate([target.cut_sd[:n_free], target.beta_sd]),
+        beta_mean=np.concatenate([target.cut_mean[free], target.beta_mean]),
+        beta_sd=np.concatenate([target.cut_sd[free], target.beta_sd]),
         terms=terms,
         row_weight=np.ones(len(row)),
         row_precision=precision[row, second],

@@ -17,6 +17,7 @@ from causalbias.inference.laplace.quadrature import (
     level_mode,
     logistic_mode,
     most_rows,
+    odds_of_cuts,
     odds_of_rows,
 )
 from causalbias.inference.laplace.rows import Answers
@@ -141,9 +142,9 @@ def _odds(cuts: FloatArray) -> FloatArray:
     for c in range(size):
         for d in range(draws):
             upper, lower = math.exp(-cuts[c + 1, d]), 0.0
-            if c > 0:
+            if cuts[c, d] > -np.inf:
                 lower = math.exp(-cuts[c, d])
-                if c < size - 1:
+                if cuts[c + 1, d] < np.inf:
                     out[c, _GAP, d] = math.log(-math.expm1(cuts[c, d] - cuts[c + 1, d]))
                 out[c, _OFFSET, d] = out[c, _GAP, d] - cuts[c, d]
             out[c, _SUM, d], out[c, _PRODUCT, d] = upper + lower, upper * lower
@@ -205,7 +206,14 @@ def place_nodes(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _raise(lo: int, hi: int, answers: Answers, odds: FloatArray, level_rows: _LevelRows) -> float:
+def _raise(
+    lo: int,
+    hi: int,
+    answers: Answers,
+    cuts: FloatArray,
+    odds: FloatArray,
+    level_rows: _LevelRows,
+) -> float:
     """Fill rows' ``sum e`` and ``product e^2``, and the sum of ``offset + eta`` (`_odds`).
 
     Returns how many rows have eta there.
@@ -222,7 +230,7 @@ def _raise(lo: int, hi: int, answers: Answers, odds: FloatArray, level_rows: _Le
             e = one[d]
             one[d] = part[_SUM, d] * e
             two[d] = part[_PRODUCT, d] * e * e
-        if answers.category[i] > 0:
+        if cuts[answers.category[i], 0] > -np.inf:
             slope += n
             for d in range(lanes):
                 level[d] += n * (own[d] + part[_OFFSET, d])
@@ -237,13 +245,14 @@ def _add_heights(
     answers: Answers,
     cuts: FloatArray,
     odds: FloatArray,
+    edge: float,
     level_rows: _LevelRows,
     slope: float,
     nodes: Nodes,
 ) -> None:
     """Add to ``height``, less the log of ``bottom``, rows' log likelihood at shifts of eta.
 
-    All of ``level_rows`` but eta, and ``slope``, are from `_raise`.
+    All of ``level_rows`` but eta, and ``slope``, are from `_raise`; ``edge`` is of `_widest_edge`.
     """
     category, count = answers.category, answers.counts
     eta, first, second, level = level_rows
@@ -252,7 +261,7 @@ def _add_heights(
     bottom[:] = 1.0
     rows = hi - lo
     # a row's factor is at most (1 + e^(eta + shift - lowest cut))^2
-    most = 2.0 * (_widest(eta, rows) + _widest(shift, size) + _widest(cuts[1:2], 1) + 1.0)
+    most = 2.0 * (_widest(eta, rows) + _widest(shift, size) + edge + 1.0)
     if link != LOGIT or not most < _NO_PRODUCT:
         for i in range(lo, hi):
             c = category[i]
@@ -291,6 +300,16 @@ def _widest(x: FloatArray, rows: int) -> float:
         for d in range(lanes):
             most[d] = max(most[d], abs(x[r, d]))
     return most.max()
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _widest_edge(cuts: FloatArray) -> float:
+    """Return the largest absolute number of the lowest cuts of all sets (categories + 1, draws)."""
+    most = 0.0
+    for c in range(len(cuts) - 1):
+        if cuts[c, 0] == -np.inf:
+            most = max(most, _widest(cuts[c + 1 : c + 2], 1))
+    return most
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -340,15 +359,15 @@ def integrate(
     lanes = cuts.shape[1]
     level_rows = _new_level_rows(most_rows(answers.start), lanes)
     nodes, known, width = new_nodes(len(rule[0]), lanes), np.empty(lanes), np.empty(lanes)
-    odds, slope = _odds(cuts), 0.0
+    odds, edge, slope = _odds(cuts), _widest_edge(cuts), 0.0
     for j in range(len(answers.start) - 1):
         lo, hi = answers.start[j], answers.start[j + 1]
         predict(lo, hi, drawn, level_rows.eta)
         known_part(lo, hi, places.row_curvature, level_rows.eta, known)
         place_nodes(sd, rule, places.pull[j], places.curvature[j], known, width, nodes)
         if link == LOGIT:
-            slope = _raise(lo, hi, answers, odds, level_rows)
-        _add_heights(link, lo, hi, answers, cuts, odds, level_rows, slope, nodes)
+            slope = _raise(lo, hi, answers, cuts, odds, level_rows)
+        _add_heights(link, lo, hi, answers, cuts, odds, edge, level_rows, slope, nodes)
         add_mass(width, nodes, known, total)
 
 
@@ -393,8 +412,7 @@ def draw_leading(
     rows, size = most_rows(answers.start), normal.shape[1]
     odds, nodes = np.empty((3, rows)), np.empty((3, size))
     v, height = np.empty(size), np.empty(size)
-    lower, farthest = np.exp(-cuts), np.abs(cuts[1:-1]).max()
-    lower[0] = 0.0
+    lower, farthest = odds_of_cuts(cuts)
     for j in range(len(answers.start) - 1):
         lo, hi = answers.start[j], answers.start[j + 1]
         own, times, base = answers.category[lo:hi], answers.counts[lo:hi], eta[lo:hi]

@@ -43,9 +43,9 @@ def gauss_hermite(size: int) -> tuple[FloatArray, FloatArray]:
 def cut_gaps(cuts: FloatArray) -> FloatArray:
     """Return what the logistic cell needs of each category's width (n_cuts + 1, 2).
 
-    ``1 / (exp(gap) - 1)`` and ``log(1 - exp(-gap))``.
+    ``1 / (exp(gap) - 1)`` and ``log(1 - exp(-gap))``; of what is between two sets, zeros.
     """
-    gap = np.diff(cuts)
+    gap = np.abs(np.diff(cuts))
     return np.column_stack([1 / np.expm1(gap), np.log(-np.expm1(-gap))])
 
 
@@ -260,19 +260,29 @@ def _average(
             row_out[i, m] *= count[i]
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def odds_of_cuts(cuts: FloatArray) -> tuple[FloatArray, float]:
+    """Return ``exp(-cut)``, zero for infinite cuts, and the largest absolute finite cut."""
+    lower, farthest = np.zeros(len(cuts)), 0.0
+    for c in range(len(cuts)):
+        if abs(cuts[c]) < np.inf:
+            lower[c] = math.exp(-cuts[c])
+            farthest = max(farthest, abs(cuts[c]))
+    return lower, farthest
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def odds_of_rows(category: IntArray, eta: FloatArray, lower: FloatArray, odds: FloatArray) -> float:
     """Fill a level's ``a = exp(eta - cut_c)``, ``b = exp(eta - cut_{c-1})``, and whether b is any.
 
-    ``lower`` is ``exp(-cut)``, zero for infinite ones; odds (3, rows at least). Returns the largest
-    absolute eta.
+    ``lower`` is from `odds_of_cuts`; odds (3, rows at least). Returns the largest absolute eta.
     """
     exp_all(eta, len(eta), odds[0])
     farthest = 0.0
     for r in range(len(eta)):
         c, e = category[r], odds[0, r]
         odds[0, r], odds[1, r] = lower[c + 1] * e, lower[c] * e
-        odds[2, r] = 1.0 if c > 0 else 0.0
+        odds[2, r] = 1.0 if lower[c] > 0.0 else 0.0
         farthest = max(farthest, abs(eta[r]))
     return farthest
 
@@ -405,7 +415,7 @@ def level_moments(
     eta : ndarray (n,)
         Linear predictor without the leading effect.
     cuts : ndarray (n_cuts + 2,)
-        Cuts with minus and plus infinity at the ends.
+        Cuts with minus and plus infinity at the ends, of each set where there are several.
     gaps : ndarray (n_cuts + 1, 2)
         From `cut_gaps`.
     sd : float
@@ -425,9 +435,7 @@ def level_moments(
     kept, shares = np.empty((widest, size, 5)), np.empty((widest, 2, size))
     height, v, pull = np.empty(size), np.empty(size), np.empty(size)
     odds, nodes = np.empty((3, widest)), np.empty((3, size))
-    lower = np.exp(-cuts)
-    lower[0] = 0.0
-    farthest = np.abs(cuts[1:-1]).max()
+    lower, farthest = odds_of_cuts(cuts)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         if sd < 0.0:
@@ -453,7 +461,7 @@ def level_moments(
             _logistic_heights(odds, times, sd, log_weight, v, nodes, height, shares)
             for i in range(lo, hi):
                 c = category[i]
-                if c > 0:
+                if cuts[c] > -np.inf:
                     total += count[i] * (eta[i] + gaps[c, 1] - cuts[c])
         else:
             _heights(

@@ -54,7 +54,7 @@ class LaplaceDraws:
     ----------
     beta : ndarray (draws, p)
     threshold : ndarray (draws, K - 1)
-        Cuts of a cumulative model; no columns otherwise.
+        Cuts of a cumulative model, set after set; no columns otherwise.
     sd : dict of ndarray (draws, k)
     corr : dict of ndarray (draws, k, k)
         Of terms with correlated effects.

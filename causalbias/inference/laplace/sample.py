@@ -107,7 +107,9 @@ def sample_laplace(
     trials : ndarray (n,), optional
         Out of which there are so many successes.
     threshold_mean, threshold_sd : ndarray (K - 1,), optional
-        Normal prior of the thresholds, on the region where they increase.
+        Normal prior of the thresholds, on the region where they increase. Several sets of
+        thresholds stand one after another, with infinity and minus infinity, of sd zero, between
+        two of them: so the category between these has no rows.
     draws, random_seed : int
         Same seed, same draws.
     keep : collection of str, optional

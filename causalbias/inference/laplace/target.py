@@ -1,6 +1,7 @@
 """The posterior that the Laplace engine samples, from a problem and its link; what it refuses."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalbias.inference.laplace.conditional import Target
 from causalbias.inference.laplace.quadrature import LOGIT, PROBIT
@@ -20,7 +21,8 @@ def make_target(
 ) -> Target:
     """Lay out a checked problem; `EngineError` if link or responses are not of the engine.
 
-    ``mean`` and ``sd`` are of the thresholds' prior; ``n_nodes``, of the quadrature.
+    ``mean`` and ``sd`` are of the thresholds' prior, as of `sample_laplace`; ``n_nodes``, of the
+    quadrature.
     """
     if link not in LINKS:
         raise EngineError(f"no link {link!r}; it has {', '.join(LINKS)}")
@@ -32,7 +34,7 @@ def make_target(
         if mean is None or sd is None or len(mean) != len(sd):
             raise EngineError("ordered categories need threshold_mean and threshold_sd")
         cut_mean, cut_sd = np.asarray(mean, float), np.asarray(sd, float)
-        _check_categories(y, len(cut_mean))
+        _check_categories(y, cut_sd > 0)
     if trials is not None:
         if trials.shape != y.shape or not (trials >= y).all():
             raise EngineError("each row needs trials, no fewer than its successes")
@@ -40,8 +42,10 @@ def make_target(
         raise EngineError(f"y goes to {y.max():.0f}, but there are {len(cut_mean) + 1} categories")
     disc, terms = _disc(problem), problem.terms
     if disc is not None:
-        if not (cut_sd > 0).all():
+        if mean is None:
             raise EngineError("a model of two answers has no discriminations here")
+        if not (cut_sd > 0).all():
+            raise EngineError("several sets of thresholds have no discriminations here")
         terms += disc.terms
     return Target(
         rows=build_rows(problem, len(cut_mean), trials, disc),
@@ -70,12 +74,15 @@ def _disc(problem: Problem) -> Predictor | None:
     return disc
 
 
-def _check_categories(y: FloatArray, n_cuts: int) -> None:
-    """Refuse a category without rows between others: the mode is where it has no width."""
-    rows = np.bincount(y.astype(np.int64), minlength=n_cuts + 1)
-    empty = 1 + np.flatnonzero(rows[1:n_cuts] == 0)
+def _check_categories(y: FloatArray, free: NDArray[np.bool_]) -> None:
+    """Refuse a category without rows between others: the mode is where it has no width.
+
+    ``free`` (n_cuts,): which cuts are estimated.
+    """
+    rows = np.bincount(y.astype(np.int64), minlength=len(free) + 1)
+    empty = 1 + np.flatnonzero((rows[1:-1] == 0) & free[:-1] & free[1:])
     if len(empty):
         raise EngineError(
-            f"category {empty[0]} (of 0 .. {n_cuts}) has no rows, so that its two thresholds meet "
-            "at the mode: merge it with a neighbour"
+            f"category {empty[0]} (of 0 .. {len(free)}) has no rows, so that its two thresholds "
+            "meet at the mode: merge it with a neighbour"
         )

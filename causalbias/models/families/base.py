@@ -31,7 +31,8 @@ class Family(ABC):
 
     Methods take arrays, which broadcast: ``y`` (rows,) or (draws, rows), ``eta`` and ``mean``
     (draws, rows), and ``parameters``, a mapping of name to draws (draws, 1), or (draws, rows)
-    where they differ by row; thresholds are (draws, cuts), and ``"trials"`` is (rows,).
+    where they differ by row; thresholds are (draws, cuts), or (draws, rows, cuts) where they differ
+    by row, and ``"trials"`` is (rows,).
 
     Parameters
     ----------

@@ -120,10 +120,15 @@ class Cumulative(Family):
 
     def chances(self, eta: Floats, parameters: Parameters) -> Floats:
         """Probability (draws, rows, categories) of each category."""
-        ends = np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None]
+        ends = self.thresholds(parameters) - eta[:, :, None]
         below = self._below(self._disc(eta, parameters)[:, :, None] * ends)
         edge = np.ones((*below.shape[:2], 1))
         return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
+
+    def thresholds(self, parameters: Parameters) -> Floats:
+        """Thresholds (draws, 1 or rows, cuts)."""
+        found = np.asarray(parameters["threshold"])
+        return found if found.ndim == 3 else found[:, None]
 
     def _disc(self, eta: Floats, parameters: Parameters) -> Floats:
         """How well each row (draws, rows) discriminates: one where the parameters do not say."""
@@ -150,11 +155,15 @@ class Cumulative(Family):
         and lower (0) threshold less eta.
         """
         codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
-        inner = np.asarray(parameters["threshold"])
-        ends = np.full((len(inner), 1), np.inf)
-        cuts = np.concatenate([-ends, inner, ends], axis=1)
+        inner = self.thresholds(parameters)
+        ends = np.full((*inner.shape[:2], 1), np.inf)
+        cuts = np.concatenate([-ends, inner, ends], axis=2)
+        cuts = np.broadcast_to(cuts, (*eta.shape, cuts.shape[2]))
         disc = self._disc(eta, parameters)
-        low, high = (disc * (np.take_along_axis(cuts, codes + one, axis=1) - eta) for one in (0, 1))
+        low, high = (
+            disc * (np.take_along_axis(cuts, codes[..., None] + one, axis=2)[..., 0] - eta)
+            for one in (0, 1)
+        )
         chance = np.exp(self.log_likelihood(y, eta, parameters))
         first = -disc * (self.link.slope(high) - self.link.slope(low)) / chance
         second = disc**2 * (self.link.curvature(high) - self.link.curvature(low)) / chance
@@ -175,11 +184,11 @@ class Cumulative(Family):
     def pymc_of_rows(
         self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
     ) -> Any:
-        """Of rows that discriminate unequally."""
+        """Of rows that discriminate unequally, or have thresholds (rows, cuts) of their own."""
         return pm.CustomDist(
             name,
             pt.as_tensor(eta),
-            parameters["disc"],
+            parameters.get("disc", 1.0),
             parameters["threshold"],
             logp=partial(_log_chance, self.link.name),
             signature="(),(),(k)->()",

@@ -34,7 +34,7 @@ class Passing(Cumulative):
 
     def ends(self, eta: Floats, parameters: Parameters) -> Floats:
         """Each threshold (draws, rows, cuts) less the predictor there."""
-        found = np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None]
+        found = self.thresholds(parameters) - eta[:, :, None]
         own = [one for name, one in parameters.items() if name.startswith(OWN)]
         if own:
             found -= np.stack([np.broadcast_to(one, eta.shape) for one in own], axis=2)

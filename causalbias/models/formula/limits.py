@@ -1,7 +1,8 @@
 """What a formula says of its response, as in brms: ``y | cens(status) + trunc(ub=2) ~ race``.
 
-Rows are censored, rows beyond bounds are not among the data, or answers have a scale with
-categories that nobody chose: ``score | thres(6) ~ race``.
+Rows are censored, rows beyond bounds are not among the data, answers have a scale with
+categories that nobody chose: ``score | thres(6) ~ race``, or thresholds that differ between the
+levels of a column: ``score | thres(gr=item) ~ race``.
 """
 
 import math
@@ -22,11 +23,11 @@ STATES = ("none", "left", "right", "interval")
 _CODES = {"0": "none", "-1": "left", "1": "right", "2": "interval"}
 _CODES |= {f"{code}.0": state for code, state in _CODES.items()}
 _CODES |= {"False": "none", "True": "right"}
-_ORDER = {"cens": ("status", "upper"), "trunc": ("lb", "ub"), "thres": ("thresholds",)}
+_ORDER = {"cens": ("status", "upper"), "trunc": ("lb", "ub"), "thres": ("thresholds", "group")}
 _KEYWORDS = {
     "cens": {"x": "status", "y2": "upper"},
     "trunc": {"lb": "lb", "ub": "ub"},
-    "thres": {"x": "thresholds"},
+    "thres": {"x": "thresholds", "gr": "group"},
 }
 MAX_THRESHOLDS = 999
 
@@ -45,6 +46,8 @@ class Limits:
         Columns or numbers: below and above these no response is in the data, ``trunc(lb=, ub=)``.
     thresholds : int, optional
         How many thresholds an ordinal response has, used or not: ``thres(6)`` of seven categories.
+    group : str, optional
+        Column of which each level has thresholds of its own: ``thres(gr=item)``.
     """
 
     status: str | None = None
@@ -52,6 +55,7 @@ class Limits:
     lb: str | float | None = None
     ub: str | float | None = None
     thresholds: int | None = None
+    group: str | None = None
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) is not None for one in fields(self))
@@ -104,8 +108,9 @@ def split_limits(formula: str) -> tuple[str, Limits]:
 
     Examples
     --------
-    >>> split_limits("distance | cens(status) + trunc(lb=0) ~ race")
-    ('distance ~ race', Limits(status='status', upper=None, lb=0.0, ub=None, thresholds=None))
+    >>> text, limits = split_limits("distance | cens(status) + trunc(lb=0) ~ race")
+    >>> text, limits.status, limits.lb
+    ('distance ~ race', 'status', 0.0)
     """
     found = _LEFT.match(formula)
     if found is None:
@@ -139,7 +144,7 @@ def _arguments(name: str, text: str) -> dict[str, str | int | float]:
         value = (value if equals else one).strip()
         if key is None or key in found:
             raise _unread(f"{name}({text})")
-        if name == "thres":
+        if key == "thresholds":
             if not (value.isdecimal() and 1 <= int(value) <= MAX_THRESHOLDS):
                 raise _unread(f"{name}({text})")
             found[key] = int(value)
@@ -163,7 +168,8 @@ def _unread(text: str) -> DataError:
         hint="the response is a column as it is, and so is what says which rows are censored: "
         "y | cens(status) ~ x, or cens(status, upper) for intervals; bounds are columns or "
         'numbers: y | trunc(lb=0, ub=2) ~ x; for the logarithm write family="lognormal"; a scale '
-        "of seven answers has six thresholds: score | thres(6) ~ x",
+        "of seven answers has six thresholds: score | thres(6) ~ x, and each item its own with "
+        "thres(gr=item)",
     )
 
 
@@ -186,8 +192,10 @@ def with_limits(formula: str, limits: Limits) -> str:
         both = {"lb": limits.lb, "ub": limits.ub}
         told = [f"{key}={_written(one)}" for key, one in both.items() if one is not None]
         terms.append(f"trunc({', '.join(told)})")
-    if limits.thresholds is not None:
-        terms.append(f"thres({limits.thresholds})")
+    if limits.thresholds is not None or limits.group is not None:
+        number = None if limits.thresholds is None else str(limits.thresholds)
+        group = None if limits.group is None else f"gr={_written(limits.group)}"
+        terms.append(f"thres({', '.join(one for one in (number, group) if one)})")
     return f"{response.rstrip()} | {' + '.join(terms)} ~{right}"
 
 

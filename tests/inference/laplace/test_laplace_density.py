@@ -96,15 +96,14 @@ def test_density_and_its_derivatives(family, link, layout):
 def dense(target, link, sd, factors, x):
     """Log likelihood by scipy's functions, one level after another."""
     rows = target.rows
-    free = x[rows.n_effects : rows.n_effects + target.n_free]
-    cuts = free if target.n_free else np.zeros(1)
+    ends = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
     eta = linear_predictor(target, coloured(rows, factors, x))
     if sd < 0:
-        ends = all_cuts(target, free)
         return rows.count @ log_cell(link, ends[rows.category + 1] - eta, ends[rows.category] - eta)
     total = 0.0
     for i, j in zip(rows.start[:-1], rows.start[1:], strict=True):
-        height = level_log_likelihood(link, cuts, sd, eta[i:j], rows.category[i:j], rows.count[i:j])
+        own = eta[i:j], rows.category[i:j], rows.count[i:j]
+        height = level_log_likelihood(link, ends[1:-1], sd, *own)
         total += np.logaddexp.reduce(height)
     return total
 

@@ -77,7 +77,7 @@ def test_both_kinds_of_proposals_estimate_one_density(family, layout, pool):
 
 
 @pytest.mark.parametrize("layout", [multi_member, slopes], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("family", ["cumulative", "bernoulli"])
+@pytest.mark.parametrize("family", ["sets", "bernoulli"])
 def test_the_engine_gives_one_posterior_by_either(family, layout, monkeypatch):
     p, options = made(family, layout, n=200)
     one = sample_laplace(p, random_seed=1, **options)
