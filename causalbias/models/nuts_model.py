@@ -23,9 +23,10 @@ from causalbias.models.fitted import ModelDesign
 from causalbias.models.limits import limit_rows
 from causalbias.models.measured import MEAN, SPREAD, TRUE
 from causalbias.models.naming import Variable
+from causalbias.models.priors import prior_of_set
 from causalbias.models.shrinkage import HYPERPARAMETERS
 from causalbias.models.specification import limits_of_rows
-from causalbias.models.thresholds import BEYOND, ThresholdSets, of_set, slices
+from causalbias.models.thresholds import BEYOND, ThresholdSets, slices
 
 LARGE = 10.0  # of a column's values
 
@@ -111,7 +112,7 @@ def _thresholds_of_rows(model: ModelDesign, sets: ThresholdSets) -> Any:
     assert prior is not None  # it has no formula
     every = []
     for level, own in zip(sets.levels, slices(sets.sizes), strict=True):
-        size, given = own.stop - own.start, of_set(prior, own, sum(sets.sizes))
+        size, given = own.stop - own.start, prior_of_set(prior, own, sum(sets.sizes))
         options: dict[str, Any] = {"shape": size}
         if model.family.thresholds_ascend:
             options |= {"transform": ordered, "initval": np.linspace(-1, 1, size)}

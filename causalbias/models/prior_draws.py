@@ -12,8 +12,8 @@ from causalbias.inference.scales import draw_corr_factors
 from causalbias.models.arrays import Arrays, SharedTerms
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.naming import Variable
-from causalbias.models.priors import draw_prior
-from causalbias.models.thresholds import of_set, slices
+from causalbias.models.priors import draw_prior, prior_of_set
+from causalbias.models.thresholds import slices
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _all_thresholds(
         return draw_prior(prior, "threshold", (draws, sum(sizes)), rng)
     return np.hstack(
         [
-            _draw_thresholds(of_set(prior, own, sum(sizes)), own.stop - own.start, draws, rng)
+            _draw_thresholds(prior_of_set(prior, own, sum(sizes)), own.stop - own.start, draws, rng)
             for own in slices(sizes)
         ]
     )

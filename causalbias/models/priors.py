@@ -376,6 +376,16 @@ def log_density(prior: bmb.Prior, term: str, *, positive: bool = True) -> LogDen
     return found
 
 
+def prior_of_set(prior: bmb.Prior, own: slice, size: int) -> bmb.Prior:
+    """The prior of one set of thresholds, of that of all, so many; without bambi's order."""
+    args = {
+        key: np.broadcast_to(value, size)[own]
+        for key, value in prior.args.items()
+        if key != "transform"
+    }
+    return bmb.Prior(prior.name, auto_scale=False, **args)
+
+
 def log_density_of_thresholds(prior: bmb.Prior, thresholds: FloatArray) -> FloatArray:
     """Log density (draws,) of the prior of ascending thresholds, up to a constant.
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import bambi as bmb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -164,16 +163,6 @@ def slices(sizes: Sequence[int]) -> list[slice]:
     """
     ends = np.cumsum(sizes).tolist()
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
-def of_set(prior: bmb.Prior, own: slice, size: int) -> bmb.Prior:
-    """The prior of the thresholds of one set, of that of all, so many; without bambi's order."""
-    args = {
-        key: np.broadcast_to(value, size)[own]
-        for key, value in prior.args.items()
-        if key != "transform"
-    }
-    return bmb.Prior(prior.name, auto_scale=False, **args)
 
 
 def _check_answers(counts: NDArray[Any], answers: Any, level: str, column: str) -> None:

@@ -99,7 +99,7 @@ def test_answers_are_of_the_scale(rows):
         ("words | thres(4) ~ x", {}, r"6 categories, and thres\(4\) says 5"),
         ("race | thres(1) ~ x", {}, "is no answer from 1 to 2"),
         ("answer | thres(0) ~ x", {}, "cannot read"),
-        ("answer | thres(gr=race) ~ x", {}, "cannot read"),
+        ("answer | thres(by=race) ~ x", {}, "cannot read"),
         ("answer | thres(5) ~ x", {"family": "gaussian"}, "is of ordered answers"),
         ("answer | thres(5) + trunc(lb=1) ~ x", {}, "have no likelihood here"),
     ],
