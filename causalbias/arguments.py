@@ -34,6 +34,7 @@ _WAYS = {
     (STUDY, "a table"): "make a study of it first: cb.make_study, or cb.load('tidy', folder)",
     (STUDY, "a text"): "open it first: cb.open or cb.load",
 }
+_PLAIN = (str, bytes, int, float, complex, np.generic, type(None), list, tuple, dict, set)
 _ELSE = {
     FIT: "give what cb.fit returned",
     DRAWS: "give what cb.effects or another verb returned",
@@ -70,6 +71,8 @@ def described(value: object) -> str:
     --------
     >>> described("race"), described(pd.DataFrame({"a": [1]})), described(None)
     ("the text 'race'", 'a table with columns a', 'nothing')
+    >>> described([pd.DataFrame({"a": [1]})] * 2), described([1, "a"])
+    ('a list of 2: a table', "[1, 'a']")
     """
     kind = kind_of(value)
     if isinstance(value, str):
@@ -77,6 +80,11 @@ def described(value: object) -> str:
     if isinstance(value, pd.DataFrame):
         names = ", ".join(map(str, value.columns[:6]))
         return f"a table with columns {names}" + (", ..." if value.shape[1] > 6 else "")
+    if isinstance(value, list | tuple | dict):
+        parts = value.values() if isinstance(value, dict) else value
+        kinds = list(dict.fromkeys(map(kind_of, parts)))
+        if not all(isinstance(one, _PLAIN) for one in parts):  # whole fits and tables
+            return f"a {type(value).__name__} of {len(value)}: {', '.join(kinds[:4])}"
     if isinstance(value, int | float | list | tuple | dict):
         return repr(value)[:60]
     if isinstance(value, xr.Dataset) and kind == DRAWS:
@@ -187,6 +195,8 @@ def number_in(
     0.95
     """
     between = f" between {low:g} and {high:g}" if math.isfinite(low) else ""
+    if math.isfinite(low) and not math.isfinite(high):
+        between = f" above {low:g}" if low >= 0 or low < -1e-200 else " of 0 or more"
     wanted = DataError(f"{argument} is {described(value)}", hint=f"give a number{between}")
     if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:  # type: ignore[arg-type]
         raise wanted

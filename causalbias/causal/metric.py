@@ -16,12 +16,14 @@ from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.problem import FloatArray
 from causalbias.inference.squared_distance import SquaredDistances, sample_metric
 from causalbias.models.levels import Level, canonical, levels_of, reference_of
-from causalbias.study.tables import check_columns, check_frame, number_column
+from causalbias.study.columns import check_groups
+from causalbias.study.tables import check_columns, check_frame, check_spelling, number_column
 
 FILE = "distances"
 LEAST_CLUSTERS = 5
 PRIOR_SD = float(np.sqrt(1 - 2 / np.pi))  # of a half-normal of scale 1
 KIND = "same_identity"
+CLUSTER = "__cluster"  # the cluster's column, whatever the user's is called
 OF_RESULT = (
     *("worth", "relative", "ratio", "correlation", "floor", "seed_sd", "own_sd", "bounded"),
     *("moved", "reliability", "tolerance", "prior_share", "estimable", "n", "clusters"),
@@ -146,6 +148,8 @@ def perceived_metric(
     known_floor = np.nan if floor is None else number_in(floor, "floor", -1e-300)
     rows = _read(distances, cluster, by, columns)
     faces, errors, questions = read_scores(scores, score_error)
+    named = pd.unique(rows[PAIR].to_numpy(str).ravel())
+    check_spelling(named, faces.index, of="the distances", file="scores", column="stimulus")
     pairs = rows.drop_duplicates(PAIR).reset_index(drop=True)
     changes = changes_of(pairs, columns, faces, errors)
     place = pairs.iloc[changes.rows][PAIR].assign(change=np.arange(len(changes.rows)))
@@ -201,6 +205,8 @@ def _read(distances: object, cluster: str, by: str | None, moved: Sequence[str])
         bad = rows[by].isna().to_numpy(bool)
         if bad.any():
             raise at_first(bad, "is missing", hint="name the judge", file=FILE, column=by)
+        if isinstance(rows[by].dtype, pd.CategoricalDtype):
+            check_groups(rows[by], file=FILE)
     if KIND in rows and rows[KIND].nunique() > 1:
         raise DataError(
             "genuine and impostor pairs would be pooled",
@@ -218,7 +224,34 @@ def _read(distances: object, cluster: str, by: str | None, moved: Sequence[str])
             column="distance",
         )
     _check_clusters(rows[rows["distance"].notna()], cluster)
-    return rows
+    return _in_one_order(rows, moved)
+
+
+def _in_one_order(rows: pd.DataFrame, moved: Sequence[str]) -> pd.DataFrame:
+    """Pairs of two faces in the order of their first row: a and b, and b and a, are one pair.
+
+    Raises
+    ------
+    DataError
+        If rows of a pair, in one order of its faces, differ in what was moved.
+    """
+    again = rows.duplicated(PAIR).to_numpy(bool)
+    for name in moved if again.any() else ():
+        codes = pd.Series(pd.factorize(rows[name], use_na_sentinel=False)[0], index=rows.index)
+        first = codes.groupby([rows[one] for one in PAIR]).transform("first")
+        if (bad := (codes != first).to_numpy(bool)).any():
+            raise at_first(
+                bad,
+                f"{rows[name][bad].iloc[0]!r} is not what an earlier row of these faces says",
+                hint="write what was moved alike in all rows of a pair",
+                file=FILE,
+                column=name,
+            )
+    faces = rows[PAIR].to_numpy(str)
+    pair = pd.Series(pd.factorize(pd.MultiIndex.from_arrays(np.sort(faces, axis=1).T))[0])
+    first_of = pd.Series(faces[:, 0]).groupby(pair).transform("first").to_numpy()
+    turned = faces[:, 0] != first_of
+    return rows.assign(**dict(zip(PAIR, np.where(turned, faces.T[::-1], faces.T), strict=True)))
 
 
 def _check_clusters(rows: pd.DataFrame, cluster: str) -> None:
@@ -259,12 +292,14 @@ def _problem(
     name: str,
 ) -> tuple[SquaredDistances, float, dict[str, int]]:
     """One row a pair, in units of the root mean square, and that unit; numbers of rows."""
-    grouped = rows.groupby([cluster, *PAIR], sort=True, observed=True)["distance"]
+    keys = [rows[cluster].rename(CLUSTER), *(rows[name] for name in PAIR)]
+    grouped = rows["distance"].groupby(keys, sort=True, observed=True)
     pairs = grouped.agg(["mean", "count", "var"]).reset_index().merge(place, on=PAIR, how="inner")
     pairs = pairs[pairs["count"] > 0]
     left_out = len(rows) - int(pairs["count"].sum())
-    pairs = pairs.sort_values(cluster, kind="stable")
-    clusters = _need_clusters(pairs[cluster], "have pairs with scores of both faces", name)
+    pairs = pairs.sort_values(CLUSTER, kind="stable")
+    of_cluster = pairs[CLUSTER].rename(cluster)
+    clusters = _need_clusters(of_cluster, "have pairs with scores of both faces", name)
     distance = pairs["mean"].to_numpy(float)
     unit = float(np.sqrt((distance**2).mean()))
     if not distance.std() > 0:
@@ -290,7 +325,7 @@ def _problem(
         np.ascontiguousarray(changes.cell[at]),
         np.ascontiguousarray(vectors * np.sqrt(np.maximum(values, 0.0))),
         np.ascontiguousarray(code.reshape(2, -1).T),
-        np.r_[0, np.cumsum(pairs[cluster].value_counts(sort=False).to_numpy())],
+        np.r_[0, np.cumsum(of_cluster.value_counts(sort=False).to_numpy())],
         int(changes.cell.max()) + 1,
         floor / unit,
     )

@@ -10,6 +10,7 @@ from causalbias.arguments import number_in
 from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray
 from causalbias.manipulation_checks.perceived_moves import without_judges_levels
+from causalbias.study.columns import check_groups, check_missing_code
 from causalbias.study.tables import check_frame, number_column
 
 FACE = ("stimulus",)
@@ -113,7 +114,8 @@ def read_scores(
     judged = "annotator" in scores
     ids = ["stimulus", "question", *(["annotator"] if judged else [])]
     rows = check_frame(scores, {"score": number_column()}, file="scores", text=ids)
-    rows = rows[rows["score"].notna()].reset_index(drop=True)
+    check_groups(rows["question"], file="scores")
+    check_missing_code(rows["score"], file="scores")
     for name in ids:
         rows[name] = rows[name].astype("str")
     if not judged:

@@ -13,7 +13,7 @@ from causalbias.arguments import name_in, not_what
 from causalbias.datasets.scores.values import numbers
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
-from causalbias.study.columns import check_groups, labels, missing_code, unknown_groups
+from causalbias.study.columns import check_groups, check_missing_code, labels, unknown_groups
 from causalbias.study.reading import read_table
 from causalbias.study.tables import spelled_apart, with_index
 
@@ -215,15 +215,7 @@ def _read(
 def _numbers(values: pd.Series, file: str, column: str) -> pd.Series:
     """Numbers of a column, none of which is a code for a missing one."""
     found = numbers(values, file, column)
-    code = missing_code(found.to_numpy(float))
-    if code is not None:
-        raise at_first(
-            (found == code).to_numpy(bool),
-            f"{code:g} is far from all other numbers, as a code for a missing one is",
-            hint="leave the cell empty where there is none; if it is a number, divide all by ten",
-            file=file,
-            column=column,
-        )
+    check_missing_code(found.rename(column), file=file)
     return found
 
 

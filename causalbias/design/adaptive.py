@@ -8,7 +8,7 @@ import pandas as pd
 from causalbias.arguments import mapping_in, number_in, two_in, whole_in
 from causalbias.design.estimability import common_matrix
 from causalbias.errors import DataError
-from causalbias.study.columns import measured
+from causalbias.study.columns import labels, measured
 from causalbias.study.rows import blank, check_rows
 from causalbias.study.tables import check_columns, check_known, check_unique
 
@@ -53,7 +53,8 @@ def next_items(
         The estimand, a weighted sum of the formula's coefficients by their names in `report`, such
         as ``{"race[black]": 1.0}``.
     scale : (low, high)
-        Lowest and highest possible score.
+        Lowest and highest possible score. Estimates do not depend on where zero is, nor on the
+        units of scores and covariates.
     count : int
         Number of judgements to assign.
     limit : int, optional
@@ -85,7 +86,9 @@ def next_items(
     """
     x, names = common_matrix(formula, items)
     weight, item, score = _checked(items, judgements, names, target, scale, limit, count)
-    _check_estimable(weight, x, target)
+    x, weight = _basis(x, weight, target)
+    middle, origin = _middle(x, scale)
+    score, scale = score - middle, (scale[0] - middle, scale[1] - middle)
     n = np.bincount(item, minlength=len(items))
     total = np.bincount(item, score, minlength=len(items))
     squares = np.bincount(item, score**2, minlength=len(items))
@@ -96,7 +99,8 @@ def next_items(
     chosen, expected = place(covariance, gradient, x, noise, count, remaining)
     plan = pd.DataFrame({"item": items["item"].to_numpy(), "judgements": chosen})
     plan = plan[plan["judgements"] > 0].sort_values("judgements", ascending=False, kind="stable")
-    now = {"estimate": float(gradient @ mean), "error": error, "expected": expected}
+    estimate = float(weight @ origin + gradient @ mean)
+    now = {"estimate": estimate, "error": error, "expected": expected}
     return plan.reset_index(drop=True), now
 
 
@@ -210,17 +214,19 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Check the arguments; return the weights (coefficient,), and items and scores (judgement,)."""
     check_columns(items, ["item"], file="items")
-    check_unique(items, ["item"], file="items")
     check_columns(judgements, ["item", "score"], file="judgements")
-    check_known(
-        judgements["item"], list(items["item"]), what="item", file="judgements", column="item"
+    for name, values in (("items", items["item"]), ("judgements", judgements["item"])):
+        check_rows([("item", "the value is missing", blank(values), "fill it in")], file=name)
+    known, asked = (
+        labels(one["item"], file=name).astype("str")
+        for one, name in ((items, "items"), (judgements, "judgements"))
     )
+    check_unique(known.to_frame(), ["item"], file="items")
+    check_known(asked, list(known), what="item", file="judgements", column="item")
     low, high = (number_in(one, "scale") for one in two_in(scale, "scale", "scale=(0, 4)"))
     if not low < high:
         raise DataError(f"scale is {low:g} to {high:g}", hint="give (low, high)")
     whole_in(count, "count")
-    for name, values in (("items", items["item"]), ("judgements", judgements["item"])):
-        check_rows([("item", "the value is missing", blank(values), "fill it in")], file=name)
     scores = measured(judgements["score"], file="judgements")
     missing = [("score", "the value is missing", blank(scores), "fill it in, or leave it out")]
     check_rows(missing, file="judgements")
@@ -233,7 +239,7 @@ def _checked(
             column="score",
             row=int((~((score >= low) & (score <= high))).argmax()) + 1,
         )
-    item = pd.Index(items["item"]).get_indexer(pd.Index(judgements["item"]))
+    item = pd.Index(known).get_indexer(pd.Index(asked))
     if not target:
         raise DataError("the target is empty", hint='weigh a coefficient: {"race[black]": 1.0}')
     for name in mapping_in(target, "target", '{"race[black]": 1.0}'):
@@ -245,19 +251,54 @@ def _checked(
             f"{len(score)} judgements for {len(names)} coefficients",
             hint="begin with some judgements of items of every kind",
         )
-    free = len(items) * (limit or 0) - len(score)
-    if limit is not None and free < count:
-        raise DataError(f"the limit allows {free} judgements, not {count}", hint="raise the limit")
+    if limit is not None:
+        so_far = np.bincount(item, minlength=len(items))
+        free = int(np.maximum(whole_in(limit, "limit", 1) - so_far, 0).sum())
+        if free < count:
+            raise DataError(
+                f"the limit allows {free} judgements, not {count}", hint="raise the limit"
+            )
     return np.array([target.get(name, 0.0) for name in names], float), item, score
 
 
-def _check_estimable(weight: np.ndarray, x: np.ndarray, target: Mapping[str, float]) -> None:
-    """Refuse a weighted sum of coefficients that is no weighted sum of items' means."""
+def _basis(
+    x: np.ndarray, weight: np.ndarray, target: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal columns (item, rank) of mean square 1 that span those of x, and their weights.
+
+    What is vague a priori of their coefficients is so in any unit of the covariates, and from any
+    zero.
+
+    Raises
+    ------
+    DataError
+        If the weighted sum of coefficients is no weighted sum of items' means.
+    """
     size = np.abs(x).max(axis=0)
-    scaled, own = x / np.where(size > 0, size, 1), weight / np.where(size > 0, size, 1)
-    none = np.linalg.svd(scaled)[2][np.linalg.matrix_rank(scaled) :]  # moves no item's mean
-    if np.abs(none @ own).max(initial=0) > 1e-9 * np.abs(own).max():
+    size = np.where(size > 0, size, 1)
+    rank = np.linalg.matrix_rank(x / size)
+    left, singular, right = (
+        one[..., :rank] if at < 2 else one[:rank]
+        for at, one in enumerate(np.linalg.svd(x / size, full_matrices=False))
+    )
+    own = weight / size
+    told = right @ own
+    if np.abs(own - told @ right).max() > 1e-9 * np.abs(own).max():
         raise DataError(
             f"no answers to these items tell {' and '.join(target)}",
             hint="see report(items, formula): leave out a term, or add items that differ in it",
         )
+    root = np.sqrt(len(x))
+    return left * root, told / singular * root
+
+
+def _middle(x: np.ndarray, scale: tuple[float, float]) -> tuple[float, np.ndarray]:
+    """The scale's middle, and coefficients of a `_basis` at which all means are it.
+
+    Both are zero without an intercept: means of items are then not to be moved.
+    """
+    middle = sum(scale) / 2
+    found = x.sum(axis=0) * middle / len(x)
+    if np.allclose(x @ found, middle, rtol=1e-9):
+        return middle, found
+    return 0.0, np.zeros_like(found)

@@ -8,6 +8,7 @@ import pandas as pd
 from causalbias.arguments import described, generator, whole_in
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
+from causalbias.rates.groups import as_series
 from causalbias.study.columns import labels
 
 
@@ -95,7 +96,8 @@ def assign(
     random = generator(random_seed)
     codes = np.zeros(len(names), int)
     if strata is not None:  # items without one are a stratum of their own
-        codes = pd.factorize(pd.Series(np.asarray(strata)), use_na_sentinel=False)[0]
+        kinds = labels(as_series(strata).rename("strata"), file="strata").astype("str")
+        codes = pd.factorize(kinds, use_na_sentinel=False)[0]
     judges = _spread(codes, annotators, each, random)
     width = len(str(annotators))
     parts = []

@@ -120,6 +120,13 @@ def separability(
     """
     prob = number_in(prob, "prob", 0, 1)
     world = _world(plan, leaks, outcome_sd, score_sd, raters, gain_sd, move_sd, effects)
+    if world.seeds < LEAST_SEEDS:
+        raise DataError(
+            "the plan is of one seed, and seeds tell by how much estimates vary",
+            hint=f"give the faces of {LEAST_SEEDS} seeds or more",
+            file="plan",
+            column="seed",
+        )
     moves = world.expected()
     cov = closest(moves)[1]
     inflation = np.diag(cov) * np.diag(np.linalg.inv(cov))

@@ -9,7 +9,7 @@ import pandas as pd
 from causalbias.errors import DataError
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.group_design import group_designs
+from causalbias.models.group_design import group_designs, texts_of
 from causalbias.models.specification import ModelSpec, outcome_columns
 
 Members = tuple[tuple[str, ...], ...]
@@ -49,7 +49,7 @@ class Enlarger:
         self.variables = [name for name in used if name not in outcome]
         # Columns that only identify levels: new levels of `over` get new names in them.
         self.names = sorted(grouping - set(self.variables) - set(over))
-        if len(over) == 2 and (frame[over[0]].astype(str) == frame[over[1]].astype(str)).any():
+        if len(over) == 2 and (texts_of(frame[over[0]]) == texts_of(frame[over[1]])).any():
             raise DataError(
                 f"some pairs have the same {over[0]} and {over[1]}",
                 hint="plan genuine pairs separately, over their common seed",
@@ -96,7 +96,7 @@ class Enlarger:
 
     def _pairs(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
         """Give each pair of new levels all rows of a random pair of the pilot."""
-        both = self.frame[list(self.over)].astype(str).to_numpy(dtype=str)
+        both = np.column_stack([texts_of(self.frame[name]) for name in self.over])
         levels, codes = np.unique(both, return_inverse=True)
         codes = codes.reshape(-1, 2)
         _, pair = np.unique(np.sort(codes, axis=1), axis=0, return_inverse=True)

@@ -16,6 +16,7 @@ from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.smooths import smooths
 from causalbias.models.levels import canonical
+from causalbias.study.columns import check_groups
 from causalbias.study.tables import check_columns
 
 DEFAULT_SD = 1.0
@@ -185,6 +186,8 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
                 file="design",
                 column=name,
             )
+        if isinstance(used[name].dtype, pd.CategoricalDtype):
+            check_groups(used[name], file="design")
     common = fm.design_matrices(common_formula(whole), used, "error", 0, NAMESPACE).common
     if common is None:
         raise DataError(f"{formula!r} has no common terms", hint="name the effects to be estimated")

@@ -10,7 +10,7 @@ from causalbias.draws.estimate import check_names
 from causalbias.errors import DataError
 from causalbias.models.levels import canonical
 from causalbias.study.columns import as_texts, labels
-from causalbias.study.rows import blank, check_rows
+from causalbias.study.rows import blank, check_present, check_rows
 from causalbias.study.tables import check_columns, check_unique, with_index
 
 MADE = ("pair", "stimulus_a", "stimulus_b", "kind", "varies")
@@ -58,9 +58,9 @@ def sample_pairs(
     Raises
     ------
     DataError
-        If a factor or a value is missing, two faces have one name or are in the same cell, a number
-        of pairs is negative, a factor of the group is named as a column of the result, or there is
-        no pair.
+        If a factor or a value is missing, a face is not `present`, two faces have one name or are
+        in the same cell, a number of pairs is negative, a factor of the group is named as a column
+        of the result, or there is no pair.
 
     Examples
     --------
@@ -77,6 +77,8 @@ def sample_pairs(
     faces = with_index(faces, "faces")
     check_columns(faces, ["stimulus", identity, *group], file="faces")
     factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
+    if "present" in faces:
+        check_present(faces["present"], file="faces")
     check_rows(
         [
             (name, "the value is missing", blank(faces[name]), "fill it in")

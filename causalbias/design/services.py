@@ -15,6 +15,7 @@ from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import RUN_BY_SPREADSHEETS
 from causalbias.io.memory import check_file
 from causalbias.io.storage import replace_text
+from causalbias.study.columns import measured
 from causalbias.study.reading import read_table
 from causalbias.study.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.study.tables import check_columns, check_known, check_unique
@@ -386,7 +387,9 @@ def judgements_of(
     judgements = kept.join(plan, on="task").reset_index(drop=True)
     # A service may give several places to a person, who then judges an item more than once.
     asked = ["annotator", "question", "item"]
-    judgements["trial"] = judgements.sort_values("order").groupby(asked).cumcount() + 1
+    order = measured(judgements["order"], file="assignment")  # "10", if it was read as text
+    in_order = judgements.loc[order.sort_values(kind="stable").index]
+    judgements["trial"] = in_order.groupby(asked).cumcount() + 1
     columns = ["item", "question", "annotator", "place", "score", "role", "trial", "order"]
     silent = int((~assignment["task"].isin(kept["task"])).sum())
     reasons = [

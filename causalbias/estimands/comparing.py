@@ -20,6 +20,7 @@ from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
+from causalbias.models.group_design import texts_of
 from causalbias.models.levels import Level, find_level, levels_of, reference_of
 from causalbias.models.needs import need_no_limits, need_rows_themselves
 from causalbias.models.specification import observations_of, row_counts
@@ -203,7 +204,7 @@ def _dependence(a: FittedModel, b: FittedModel) -> str | None:
     for names in {member for model in (a, b) for group in model.groups for member in group.members}:
         if set(names) <= set(both):
             levels = [
-                set(map(tuple, frame[list(names)].drop_duplicates().astype(str).to_numpy()))
+                set(zip(*(texts_of(frame[name]) for name in names), strict=True))
                 for frame in (one, other)
             ]
             count = len(levels[0] & levels[1])

@@ -11,6 +11,7 @@ from causalbias.arguments import JOINT, kind_of, mapping_in, number_in
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging, check_estimable, stacked
+from causalbias.estimands.dose import MOST_DOSES
 from causalbias.estimands.joint_effects import joint_effects
 from causalbias.estimands.new_data import lacks_column
 from causalbias.estimands.scales import outcome_named
@@ -148,8 +149,9 @@ def effects(
     by : str or sequence of str
         Columns of the model within whose combinations to average.
     reference : optional
-        Reference level; by default the first level of a factor, or the lowest number. "pairwise"
-        contrasts all pairs of levels, each with those before it, labelled "white - black".
+        Reference level; by default the first level of a factor, or the lowest number. Of a numeric
+        variable of more than 21 values, give it, or `change`. "pairwise" contrasts all pairs of
+        levels, each with those before it, labelled "white - black".
     change : float or "sd", optional
         Of a numeric variable: contrast each row at its own value and this much above it, or a
         standard deviation of the variable (over the rows of the fit), in the place of levels.
@@ -211,6 +213,8 @@ def effects(
             raise lacks_column(variable)
         return _of_change(over, variable, change, outcome)
     levels = over.levels(variable)
+    if reference is None:
+        _check_few(levels, variable)
     pairwise = isinstance(reference, str) and reference == PAIRWISE and PAIRWISE not in levels
     if pairwise:
         pairs, against = list(combinations(levels, 2)), "each other level"
@@ -236,6 +240,24 @@ def effects(
     return check_estimable(_stack(parts, variable), fit).assign_attrs(
         treatment=f"{variable} against {against}", reference=against, contrast=variable
     )
+
+
+def _check_few(levels: Sequence[Level], variable: str) -> None:
+    """Refuse the contrasts of each value of a measurement with its lowest value.
+
+    Raises
+    ------
+    DataError
+        If it has more values than a curve of doses shows by default.
+    """
+    if len(levels) > MOST_DOSES and not isinstance(levels[0], str | bool):
+        raise DataError(
+            f"{variable!r} has {len(levels):,} different numbers, each of which would be "
+            "contrasted with the lowest",
+            hint=f'contrast by a step: change=1 or change="sd"; see dose(fit, {variable!r}) for '
+            "the curve; or name the number to contrast with: reference=",
+            column=variable,
+        )
 
 
 def _of_change(over: Averaging, variable: str, change: float | str, outcome: str) -> Estimate:
@@ -391,6 +413,9 @@ def interaction(
         fit, by, variables=both, scale=scale, population=population, threshold=threshold
     )
     levels, groups = over.levels(variable), over.levels(between)
+    for one, name, chosen in ((levels, variable, reference), (groups, between, reference_group)):
+        if chosen is None:
+            _check_few(one, name)
     low = reference_of(levels, reference, variable)
     base = reference_of(groups, reference_group, between)
     mean = {

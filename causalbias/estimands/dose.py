@@ -19,6 +19,7 @@ from causalbias.models.evaluation import UnseenLevelError
 from causalbias.models.formula.steps import stepped_columns
 
 MARKS = ("estimable", "by_prior")
+MOST_DOSES = 21  # of a curve whose doses are not asked for
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
 
 
@@ -55,8 +56,8 @@ def dose(
     by : str or sequence of str
         Columns within whose combinations to average.
     grid : sequence of float, optional
-        Doses within the range of the data; by default those in the data, or 21 evenly spaced doses
-        if there are more.
+        Doses within the range of the data, taken from low to high and each once; by default those
+        in the data, or 21 evenly spaced doses if there are more.
     monotone : {"increasing", "decreasing"}, optional
         For a monotone curve: each draw's curve is replaced by the nearest monotone one on the grid
         (least squares, with doses weighted by their rows), the posterior projection of Lin and
@@ -194,12 +195,12 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None, *, step
         raise DataError(f"{variable!r} is not a number", hint="use effects for its levels")
     found = np.array(over.levels(variable), dtype=float)
     if grid is None:
-        if len(found) <= 21:
+        if len(found) <= MOST_DOSES:
             return found
         # of effects of groups, and of steps, there are none between
         if steps or over.names_groups(variable):
-            return found[np.linspace(0, len(found) - 1, 21).round().astype(int)]
-        return np.linspace(found[0], found[-1], 21)
+            return found[np.linspace(0, len(found) - 1, MOST_DOSES).round().astype(int)]
+        return np.linspace(found[0], found[-1], MOST_DOSES)
     try:
         doses = np.asarray(grid, dtype=float)
     except (TypeError, ValueError):
@@ -216,6 +217,7 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None, *, step
     # A dose that differs from one of the data by rounding only is taken as that dose.
     nearest = found[np.abs(doses[:, None] - found).argmin(axis=1)]
     doses = np.where(np.abs(doses - nearest) <= 1e-9 * (found[-1] - found[0]), nearest, doses)
+    doses = np.unique(doses)  # slopes between doses, and curves that rise, go from low to high
     if steps and (len(doses) < 2 or not np.isin(doses, found).all()):
         raise DataError(
             f"a monotone effect of {variable!r} is known at the doses of the data only",

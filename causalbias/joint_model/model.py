@@ -13,9 +13,9 @@ import xarray as xr
 from scipy import sparse
 
 from causalbias.agreement.counts import first_answers
-from causalbias.arguments import generator
+from causalbias.arguments import generator, mapping_in, names_in, not_what
 from causalbias.draws.marks import marked
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
 from causalbias.inference.membership import membership
@@ -23,14 +23,18 @@ from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.parse import building, formula_columns, one_level
+from causalbias.models.group_design import check_members, texts_of
 from causalbias.models.levels import canonical
 from causalbias.models.result import OBS, frame_of, pack_frame
 from causalbias.models.rows import rows_of
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.summary import describe_status, summary
+from causalbias.study.columns import check_groups, measured
 from causalbias.study.frames import to_frame
+from causalbias.study.tables import with_index
 
 OUTCOMES = ("score", "distance")
+FILE = "rows"  # names the table in errors
 GRAMS = 4  # dense matrices, levels by levels, of a factor: the products, and their eigenvectors
 NEEDED = ("score", "answers", "within", "distance")
 ALSO = ("pair", "same_identity")  # columns that are kept where there are such
@@ -265,14 +269,25 @@ def joint(
         raise DataError(
             "the terms contain group terms", hint='give them as groups={"seed": "seed"}'
         )
-    members = {k: [v] if isinstance(v, str) else list(v) for k, v in groups.items()}
+    if not isinstance(rows, pd.DataFrame):
+        raise not_what(rows, "a table")
+    rows = with_index(rows, FILE)
+    members = {
+        name: list(names_in(one, f"groups[{name!r}]"))
+        for name, one in mapping_in(groups, "groups", '{"seed": "seed"}').items()
+    }
+    if "pair" in members:
+        raise DataError(
+            "groups has the name 'pair', which is that of the effects of single pairs",
+            hint="leave it out: each pair has an effect of its own",
+        )
     for name in (*NEEDED, *columns, *(one for each in members.values() for one in each)):
         if name not in rows:
             raise DataError(
                 f"there is no column {name!r}", hint=f"use one of {', '.join(rows.columns)}"
             )
     used, left_out = _usable(
-        rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
+        rows_of(_numbers(rows), subset), columns[1:], [*chain.from_iterable(members.values())]
     )
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
     design, matrices = _designs(terms, used, members)
@@ -315,10 +330,48 @@ def joint(
     return _joint(groups_of, attrs)
 
 
+def _numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with outcomes, and what is known of answers, as numbers; missing ones stay so.
+
+    Raises
+    ------
+    DataError
+        If a cell is no number, or none of answers, with its row.
+    """
+    made = {name: measured(rows[name], file=FILE) for name in NEEDED}
+    answered = made["score"].notna()
+    for name, hint, bad in (
+        *((name, "leave the row out", np.isinf(one)) for name, one in made.items()),
+        (
+            "answers",
+            "give the number of answers that the score is the mean of, 1 or more",
+            answered & ~((made["answers"] >= 1) & (made["answers"] % 1 == 0)),
+        ),
+        (
+            "within",
+            "give the sum of squares of answers about their mean, 0 of one answer",
+            answered & ~(made["within"] >= 0),
+        ),
+    ):
+        if bad.any():
+            value = made[name][bad].iloc[0]
+            problem = f"{value:g} is none of answers"
+            problem = "is missing" if np.isnan(value) else problem
+            problem = "is infinite" if np.isinf(value) else problem
+            raise at_first(bad.to_numpy(bool), problem, hint=hint, file=FILE, column=name)
+    return rows.assign(**made)
+
+
 def _usable(
     rows: pd.DataFrame, terms: list[str], members: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    columns = [*terms, *members]
+    columns = [*dict.fromkeys([*terms, *members])]
+    rows = rows.assign(**{name: canonical(rows[name]) for name in columns})
+    for name in terms:
+        if isinstance(rows[name].dtype, pd.CategoricalDtype):
+            check_groups(rows[name], file=FILE)
+        elif (bad := np.isinf(rows[name].to_numpy(float))).any():
+            raise at_first(bad, "is infinite", hint="leave the row out", file=FILE, column=name)
     reasons = {
         "no distance": rows["distance"].isna(),
         "no answers": rows["score"].isna(),
@@ -347,7 +400,8 @@ def _usable(
     for name in columns:
         if used[name].nunique() < 2 and name in terms:
             raise one_level(name, used)
-        used[name] = canonical(used[name])
+        if isinstance(used[name].dtype, pd.CategoricalDtype):
+            used[name] = used[name].cat.remove_unused_categories()
     table = pd.DataFrame({"reason": list(counts), "count": list(counts.values())})
     return used, table[table["count"] > 0].reset_index(drop=True)
 
@@ -361,7 +415,12 @@ def _excluded(left_out: pd.DataFrame) -> xr.Dataset:
 
 def _membership(rows: pd.DataFrame, columns: list[str]) -> sparse.csr_matrix:
     """Return the weights (rows, levels) of the columns' levels: each member's share of its row."""
-    levels, codes = np.unique(rows[columns].astype(str).to_numpy(dtype=str), return_inverse=True)
+    texts = [texts_of(rows[name]) for name in columns]
+    if len(columns) > 1:
+        check_members(" and ".join(columns), texts)
+    levels, codes = np.unique(np.column_stack(texts), return_inverse=True)
+    if len(levels) < 2:
+        raise one_level(columns[0], rows)
     codes = codes.reshape(len(rows), len(columns))
     return membership(np.ones((len(rows), 1)), codes, len(levels))
 

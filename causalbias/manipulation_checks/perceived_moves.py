@@ -9,7 +9,7 @@ from causalbias.arguments import described
 from causalbias.errors import DataError, at_first
 from causalbias.inference.instruments import Moves
 from causalbias.inference.problem import FloatArray
-from causalbias.study.columns import labels
+from causalbias.study.columns import check_groups, check_missing_code, labels
 from causalbias.study.tables import check_columns
 
 FACE = ["seed", "attribute", "level"]
@@ -70,6 +70,9 @@ def _faces(frame: object, value: str, file: str, *more: str) -> pd.DataFrame:
             _refuse(bad, "the value is missing", "fill it in, or leave the row out", file, column)
         # As texts, since 7 in one table and "7" in the other are one seed.
         frame = frame.assign(**{column: labels(frame[column], file=file).astype("str")})
+        if column in ("attribute", "question"):
+            check_groups(frame[column], file=file)
+    check_missing_code(frame[value], file=file)
     return frame[known]
 
 

@@ -18,6 +18,7 @@ from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import left_out_weights
 from causalbias.models.engines import Sampling
 from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.group_design import texts_of
 from causalbias.models.rerun import refit
 from causalbias.models.specification import ModelSpec
 from causalbias.scheduler import map_jobs
@@ -100,7 +101,7 @@ def influence(
     columns = list(names_in(over, "over"))
     need_function(estimand)
     model = fitted(fit)
-    levels = _levels(model, columns)
+    texts, levels = _levels(model, columns)
     whole = estimand(fit)
     name = drawn(whole)
     base = _interval(whole[name], prob)
@@ -114,8 +115,7 @@ def influence(
     record.attrs = dict(fit.attrs)
 
     def job(level: str) -> tuple[Any, ...]:
-        out = (model.frame[columns].astype(str) == level).any(axis=1).to_numpy()
-        kept = model.frame[~out]
+        kept = model.frame[~(texts == level).any(axis=1)]
         return record, model.spec, kept, method, settings, estimand, name, prob
 
     again = map_jobs(_interval_of_refit, [partial(job, level) for level in levels[refitted]])
@@ -137,9 +137,8 @@ def influence(
     known = found["estimate"].notnull() & base["estimate"].notnull()
     overturned = (_holds_zero(found) != _holds_zero(base)).astype(float)
     found["overturned"] = overturned.where(known)
-    frame, repeats = model.frame[columns].astype(str), model.repeats
-    each = np.ones(len(frame)) if repeats is None else repeats
-    left = [int(each[(frame == one).any(axis=1)].sum()) for one in levels]
+    each = np.ones(len(texts)) if model.repeats is None else model.repeats
+    left = [int(each[(texts == one).any(axis=1)].sum()) for one in levels]
     found["rows"] = ("left_out", np.array(left))
     found["refitted"] = ("left_out", refitted)
     found["pareto_k"] = ("left_out", shape)
@@ -147,7 +146,8 @@ def influence(
     return marked(found.drop_attrs(), fit, *parts).assign_attrs(estimand=description)
 
 
-def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
+def _levels(model: FittedModel, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Texts (rows, columns) of the rows' levels, and the levels."""
     frame = model.frame
     no_group = {model.response.column, model.spec.rows, *model.spec.moments}
     possible = [str(name) for name in frame if name not in no_group]
@@ -156,12 +156,15 @@ def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
             raise DataError(
                 f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(possible)}"
             )
-    levels = np.unique(frame[columns].astype(str).to_numpy(dtype=str))
+    if not columns:
+        raise DataError("over names no column", hint="name what to leave out: over='seed'")
+    texts = np.column_stack([texts_of(frame[name]) for name in columns])
+    levels = np.unique(texts)
     if len(levels) < 3:
         raise DataError(
             f"{', '.join(columns)} has {len(levels)} levels", hint="three or more are needed"
         )
-    return levels
+    return texts, levels
 
 
 def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset) -> bool:

@@ -10,7 +10,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats
 from causalbias.inference.membership import membership
 from causalbias.models.fitted import fitted
-from causalbias.models.group_design import GroupDesign
+from causalbias.models.group_design import GroupDesign, texts_of
 from causalbias.models.needs import need_no_limits, need_no_measurements
 from causalbias.models.specification import row_counts, row_precisions
 
@@ -74,7 +74,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     if not model.family.linear:
         link = f" with link {model.family.link.name}" if model.family.normal else ""
         raise DataError(f"a {spec.family} model{link}", hint="fit it again without each level")
-    labels = frame[column].astype(str).to_numpy(dtype=str)
+    labels = texts_of(frame[column])
     for one in model.groups:
         _check_nested(one, labels, frame, column)
     if any(part.groups for part in model.parts.values()):

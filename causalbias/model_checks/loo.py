@@ -19,6 +19,7 @@ from causalbias.estimands.predictor import average_prediction
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import check_tail, log_likelihoods
 from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.group_design import texts_of
 from causalbias.models.needs import need_no_limits, need_no_measurements, need_rows_themselves
 from causalbias.models.specification import outcome_columns, row_counts
 
@@ -115,7 +116,7 @@ def loo(fit: xr.DataTree, *, by: str | None = None) -> Loo:
         need_no_limits(fit, f"leaving out each {by}")
         need_no_measurements(fit, f"leaving out each {by}")
         known = [str(name) for name in model.frame if name != model.response.column]
-        labels = np.unique(model.frame[name_in(by, "by", *known)].astype(str))
+        labels = np.unique(texts_of(model.frame[name_in(by, "by", *known)]))
         densities, counts = _of_levels(fit, model, by), np.ones(len(labels))
     check_tail(densities.shape[1])
     with np.errstate(all="ignore"):
@@ -159,7 +160,7 @@ def _outcome(model: FittedModel, by: str | None) -> pd.DataFrame:
     found = model.frame[names].astype(
         {name: float if pd.api.types.is_numeric_dtype(model.frame[name]) else str for name in names}
     )
-    return found if by is None else found.assign(by=model.frame[by].astype(str))
+    return found if by is None else found.assign(by=texts_of(model.frame[by]))
 
 
 def _measure(model: FittedModel) -> str:
@@ -188,7 +189,7 @@ def _of_levels(fit: xr.DataTree, model: FittedModel, by: str) -> Floats:
         if model.response.transformed:
             frame = model.frame
             slopes = pd.Series(Parts(model).log_slope() * row_counts(model.spec, frame))
-            found = found + slopes.groupby(frame[by].astype(str)).sum().to_numpy()[:, None]
+            found = found + slopes.groupby(texts_of(frame[by])).sum().to_numpy()[:, None]
         return found
     return _by_quadrature(model.with_effects(), by)
 
@@ -200,7 +201,7 @@ def _by_quadrature(model: FittedModel, by: str) -> Floats:
     mode of the integrand, of the width that its curvature says (Liu and Pierce 1994, Biometrika
     81(3)).
     """
-    labels = model.frame[by].astype(str).to_numpy(str)
+    labels = texts_of(model.frame[by])
     column, sd = _effect(model, labels, by)
     found = []
     for level in np.unique(labels):

@@ -132,7 +132,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     telling |= set(stepped)  # the shares of their steps have a prior
     check_shrinkage(shrunk, [one for one in coefficient_terms(terms) if one not in stepped])
     told = estimable(common, telling, of_spread=shrunk)
-    bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
+    bases = _of_terms_left(_of_bases(spec, common, used), common, told.kept)
     if common is not None:
         forget_rows(common, used)
     formula += groups + _minus(common, told.kept)
@@ -230,16 +230,19 @@ def _made(
     return model
 
 
-def _of_bases(spec: ModelSpec, common: Any) -> dict[str, bmb.Prior]:
+def _of_bases(spec: ModelSpec, common: Any, used: pd.DataFrame) -> dict[str, bmb.Prior]:
     """Default priors of bs() and poly() in binary models, at which bambi's own scaling fails.
 
     Those that bambi means: Normal of sd 1 / sd of the column.
     """
     if not family_of(spec).binary or common is None:
         return {}
+    repeats = row_repeats(spec, used)
     with np.errstate(all="ignore"):  # a column may be constant
         return {
-            name: bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=1 / np.std(term.data, axis=0))
+            name: bmb.Prior(
+                "Normal", auto_scale=False, mu=0.0, sigma=1 / spread(np.asarray(term.data), repeats)
+            )
             for name, term in common.terms.items()
             if term.kind == "numeric" and np.ndim(term.data) == 2 and term.data.shape[1] > 1
         }

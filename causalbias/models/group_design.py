@@ -249,8 +249,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
                     check_labels(texts, factor)
             levels = np.unique(np.concatenate(found))
             if len(members) > 1:  # each column has been looked at by itself
-                check_label_texts(pd.Series(levels, name=factor), "data")
-                _check_zeros(factor, found)
+                check_members(factor, found)
             effects, kept = _effects(common)
             design = GroupDesign(
                 factor,
@@ -270,8 +269,17 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
     return _named(designs)
 
 
-def _check_zeros(factor: str, members: Sequence[np.ndarray]) -> None:
-    """Refuse ids that keep the zeros at their start in one column and have lost them in another."""
+def check_members(factor: str, members: Sequence[np.ndarray]) -> None:
+    """Refuse ids of members that look alike, or have lost zeros at their start in one column.
+
+    Parameters
+    ----------
+    factor : str
+        Name of the grouping, for errors.
+    members : sequence of ndarray of str
+        Texts of each column.
+    """
+    check_label_texts(pd.Series(np.unique(np.concatenate(members)), name=factor), "data")
     for one, other in combinations([set(each.tolist()) for each in members], 2):
         lost = zeros_lost(one - other, other - one)
         if lost is not None:
@@ -412,6 +420,20 @@ def _labels(
         left, right = np.divmod(both, len(others))
         labels = np.char.add(np.char.add(labels[left], ":"), others[right])
     return labels, rows
+
+
+def texts_of(values: pd.Series) -> NDArray[np.str_]:
+    """Text (rows,) of each row's value as group terms write levels: a number 7.0 is "7".
+
+    Of two columns of members, one may hold whole numbers and the other floats.
+
+    Examples
+    --------
+    >>> texts_of(pd.Series([7.0, 12.0])).tolist()
+    ['7', '12']
+    """
+    texts, rows = _labels_of(values)
+    return texts[rows]
 
 
 def _labels_of(values: pd.Series) -> tuple[NDArray[np.str_], NDArray[np.int64]]:

@@ -15,7 +15,9 @@ from causalbias.plots.style import (
     new_figure,
     styled,
 )
+from causalbias.study.tables import check_columns
 
+FILE = "the table"
 SHARES = {
     "found": "interval leaves zero out",
     "narrow": "interval is narrow enough",
@@ -48,9 +50,12 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     Raises
     ------
     DataError
-        If the level is unknown.
+        If the level is unknown, or the table has no rows or lacks a column.
     """
     of = "question" if "question" in table else "level"
+    check_columns(table, [of, "width", "found", "simulations"], file=FILE)
+    if table.empty:
+        raise DataError("no rows", hint="give the table of design.power", file=FILE)
     levels = table[of].unique().tolist()
     chosen = levels[-1] if level is None else level
     if chosen not in levels:

@@ -7,8 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in, generator
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.stimuli.regression import Linear, ordinal, out_of_fold, ridge
+from causalbias.study.columns import measured
 
 Kind = Literal["ridge", "logistic", "ordinal"]
 LEAST = 10  # least number of rated faces
@@ -76,7 +77,7 @@ def fit_directions(
     [0.7, -0.7, 0.0, 0.0]
     """
     latent = np.asarray(latent, float)
-    _check(latent, ratings, kind)
+    ratings = _check(latent, ratings, kind)
     centre = latent.mean(axis=0)
     random = generator(random_seed)
     fits: list[Linear] = []
@@ -214,7 +215,8 @@ def predicted_leaks(
     )
 
 
-def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
+def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Refuse what cannot be fitted; return the ratings as numbers, NaN where there is none."""
     if latent.ndim != 2 or not np.isfinite(latent).all():
         raise DataError(f"latents of shape {latent.shape}", hint="give finite (faces, features)")
     if not (np.ptp(latent, axis=0) > 0).any():
@@ -234,18 +236,12 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
             file="ratings",
             column=str(ratings.columns[ratings.columns.duplicated()][0]),
         )
-    for name in ratings:
-        values = pd.to_numeric(ratings[name], errors="coerce")
-        bad = (values.isna() & ratings[name].notna()) | np.isinf(values)
-        if bad.any():
-            row = int(bad.to_numpy().argmax())
-            raise DataError(
-                f"{ratings[name].iloc[row]!r} is not a number",
-                hint="write a number",
-                file="ratings",
-                column=str(name),
-                row=row + 1,
-            )
+    ratings = ratings.reset_index(drop=True)
+    numbers = pd.DataFrame({name: measured(ratings[name], file="ratings") for name in ratings})
+    for name, values in numbers.items():
+        if (bad := np.isinf(values.to_numpy())).any():
+            problem, hint = "the rating is infinite", "leave the cell empty"
+            raise at_first(bad, problem, hint=hint, file="ratings", column=str(name))
         distinct, rated = int(values.nunique()), int(values.notna().sum())
         if rated < LEAST or distinct < 2 or (kind == "logistic" and distinct > 2):
             raise DataError(
@@ -255,3 +251,4 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
                 file="ratings",
                 column=str(name),
             )
+    return numbers

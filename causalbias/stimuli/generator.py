@@ -13,7 +13,7 @@ from causalbias.errors import DataError, user_path
 from causalbias.io.drawing import png
 from causalbias.recognition.embedder import BATCHES, file_hash, in_batches, translated
 from causalbias.stimuli.manifest import write_manifest
-from causalbias.study.rows import check_rows, sample
+from causalbias.study.rows import blank, check_rows, sample
 from causalbias.study.tables import check_columns, check_unique
 
 Forward = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
@@ -315,6 +315,9 @@ def render(
     """
     check_columns(faces, ["stimulus"], file="faces")
     check_unique(faces, ["stimulus"], file="faces")
+    check_rows(
+        [("stimulus", "the value is missing", blank(faces["stimulus"]), "fill it in")], file="faces"
+    )
     names = faces["stimulus"].astype(str)
     bad = ~(names.map(safe_path) & ~names.str.contains("/")).to_numpy(bool)
     check_rows(

@@ -27,6 +27,7 @@ from causalbias.study.columns import (
     unpack,
 )
 from causalbias.study.privacy import pseudonymise, salt_from
+from causalbias.study.rows import check_present
 from causalbias.study.tables import (
     check_columns,
     check_comparisons,
@@ -271,12 +272,7 @@ def _checked_stimuli(
             for one in unknown_groups(checked[name], name):
                 warnings.warn(f"{file}: {one}", UserWarning, stacklevel=3)
     if "present" in checked:  # as xarray's frames of a study have it
-        absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
-        if absent.any():
-            hint = "leave the row out, or rename the column"
-            raise at_first(
-                absent, "the face is marked as absent", hint=hint, file=file, column="present"
-            )
+        check_present(checked["present"], file=file)
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
 

@@ -251,6 +251,25 @@ def missing_code(values: np.ndarray) -> float | None:
     return largest if abs(largest) > FAR * np.abs(known[~coded]).max() else None
 
 
+def check_missing_code(values: pd.Series, *, file: str) -> None:
+    """Refuse numbers of which one is a code for a missing one, see `missing_code`.
+
+    Raises
+    ------
+    DataError
+        With the first row that has it.
+    """
+    code = missing_code(values.to_numpy(float))
+    if code is not None:
+        raise at_first(
+            (values == code).to_numpy(bool),
+            f"{code:g} is far from all other numbers, as a code for a missing one is",
+            hint="leave the cell empty where there is none; if it is a number, divide all by ten",
+            file=file,
+            column=str(values.name),
+        )
+
+
 def levels_of(values: pd.Series) -> np.ndarray:
     """Return the distinct values of a column: levels in their order, other values sorted.
 
@@ -272,6 +291,18 @@ def levels_of(values: pd.Series) -> np.ndarray:
     if found.dtype.kind == "U" and len(found) and all(map(MOMENT.fullmatch, found.tolist())):
         return np.array(sorted(found.tolist(), key=pd.Timestamp), dtype=str)
     return found
+
+
+def by_levels(values: pd.Series) -> pd.Series:
+    """A column of labels as an unordered categorical: levels in use, in the order of `levels_of`.
+
+    Examples
+    --------
+    >>> by_levels(pd.Series(["10", "2", None])).cat.categories.tolist()
+    ['2', '10']
+    """
+    kind = pd.CategoricalDtype(levels_of(values).tolist())
+    return values.astype(object).astype(kind)
 
 
 def sizes_of(texts: Sequence[str]) -> list[decimal.Decimal] | None:

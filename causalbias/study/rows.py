@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError
-from causalbias.study.columns import MISSING_TEXTS
+from causalbias.errors import DataError, at_first
+from causalbias.study.columns import MISSING_TEXTS, labels
 from causalbias.study.reading import printable
+
+PRESENT = ("true", "1", "yes")  # what a column `present` says of faces that are there
 
 Fault = tuple[str, str, np.ndarray, str]
 
@@ -57,6 +59,29 @@ def blank(values: pd.Series) -> np.ndarray:
     """Which values are missing, or texts that stand for a missing value."""
     texts = values.astype(object).map(str).str.strip()
     return (values.isna() | texts.isin(MISSING_TEXTS)).to_numpy(bool)
+
+
+def check_present(values: pd.Series, *, file: str) -> None:
+    """Refuse a row whose column `present` does not say that its face is there.
+
+    Raises
+    ------
+    DataError
+        With the first such row.
+
+    Examples
+    --------
+    >>> check_present(pd.Series([True, False]), file="stimuli")
+    Traceback (most recent call last):
+    causalbias.errors.DataError: stimuli, column 'present', row 2: the face is marked as absent. \
+Hint: leave the row out, or rename the column.
+    """
+    said = labels(values, file=file).astype(object).map(lambda one: str(one).casefold())
+    absent = ~said.isin(PRESENT).to_numpy(bool)
+    if absent.any():
+        hint = "leave the row out, or rename the column"
+        problem = "the face is marked as absent"
+        raise at_first(absent, problem, hint=hint, file=file, column="present")
 
 
 def repeated(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:

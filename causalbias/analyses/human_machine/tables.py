@@ -17,6 +17,7 @@ from causalbias.datasets.scores.checks import check_unit
 from causalbias.datasets.scores.names import words
 from causalbias.errors import DataError
 from causalbias.study.build import exclusions
+from causalbias.study.columns import by_levels
 from causalbias.study.tables import check_spelling
 
 VERIFICATION, IDENTIFICATION = "verification", "identification"
@@ -144,8 +145,7 @@ def _items(
     frame = found.frame.copy()
     frame["item"] = frame["item"].astype(str)
     for name in groups:
-        levels = frame[name].astype("category").cat.remove_unused_categories()
-        frame[name] = levels.cat.set_categories(levels.cat.categories, ordered=False)
+        frame[name] = by_levels(frame[name])
         if frame[name].nunique() < 2:
             raise DataError(
                 f"all items have the {name} {frame[name].iloc[0]}",

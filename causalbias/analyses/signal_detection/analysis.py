@@ -21,6 +21,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.formula.parts import formula
 from causalbias.models.result import Fit
+from causalbias.study.columns import by_levels
 
 WORDS = {"d_prime": "d'", "d_a": "d_a", "criterion": "the criterion"}
 KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
@@ -393,8 +394,9 @@ def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
 
 
 def _counts(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Counts of answers and log-linear d' and criterion, by groups."""
+    """Counts of answers and log-linear d' and criterion, by groups in the order of the data."""
     frame = _kinds(rows)
+    frame = frame.assign(**{one: by_levels(frame[one]) for one in by})
     found = []
     for key, part in frame.groupby(by, observed=True) if by else [((), frame)]:
         each = _log_linear(part, ["subject"])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.errors import DataError
 from causalbias.study.build import exclusions
+from causalbias.study.columns import by_levels
 
 CONTRAST = "positive - negative"
 NEUTRAL = "neutral"
@@ -38,8 +39,7 @@ def similarities_in(
     answers = answers_in(data, text, {"similarity": similarity} | {name: name for name in doses})
     frame = answers.frame.copy()
     for name in groups:
-        levels = frame[name].astype("category").cat.remove_unused_categories()
-        frame[name] = levels.cat.set_categories(levels.cat.categories, ordered=False)
+        frame[name] = by_levels(frame[name])
     answers = replace(answers, frame=frame)
     _check(answers, [*groups, *doses])
     return answers
@@ -58,21 +58,22 @@ def _check(answers: Answers, attributes: Sequence[str]) -> None:
     of_prompt = [one for one in ("valence", "dimension") if one in frame]
     for what, fixed in (("image", ["seed", *attributes]), ("prompt", of_prompt)):
         for name in fixed:
-            several = frame.groupby(what, observed=True)[name].nunique() > 1
-            if several.any():
-                raise DataError(
-                    f"{what} {several.idxmax()!r} has several values of {name}",
+            codes = pd.Series(pd.factorize(frame[name])[0], index=frame.index)
+            other = codes != codes.groupby(frame[what], observed=True).transform("first")
+            if other.any():
+                raise answers.at_first(
+                    other,
+                    f"{what} {frame[what][other].iloc[0]!r} has several values of {name}",
                     hint=f"give each {what} one",
-                    file=file,
-                    column=answers.columns[name],
+                    ours=name,
                 )
     twice = frame.duplicated(["image", "prompt"])
     if twice.any():
         first = frame[twice].iloc[0]
-        raise DataError(
+        raise answers.at_first(
+            twice,
             f"image {first['image']!r} with prompt {first['prompt']!r} is there twice",
             hint="give one similarity of each image and prompt: one model, one table",
-            file=file,
         )
     if frame["seed"].nunique() < 3:
         raise DataError(

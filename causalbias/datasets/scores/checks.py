@@ -153,7 +153,12 @@ def check_unit(threshold: float, values: np.ndarray, of: str) -> None:
         raise DataError(
             f"the threshold {threshold:g} of {of} is far from all of its numbers, {low:.4g} to "
             f"{high:.4g}",
-            hint="give it in their unit, such as 0.6 rather than 60 (%)",
+            hint="give it in their unit, such as "
+            + (
+                f"{100 * threshold:g} rather than {threshold:g}; a sweep may begin at {low:.4g}"
+                if share
+                else "0.6 rather than 60 (%)"
+            ),
         )
 
 

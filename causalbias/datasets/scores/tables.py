@@ -35,10 +35,24 @@ def tables_of(path: str | Path) -> list[Path]:
     if not found:
         raise DataError(
             "no table is in this folder",
-            hint=f"give a folder of {', '.join(KINDS)}",
+            hint=_folders_with(path) or f"give a folder of {', '.join(KINDS)}",
             file=path.name,
         )
     return found
+
+
+def _folders_with(path: Path) -> str:
+    """What to write where folders in the folder hold tables; "" if none does."""
+    below = sorted(one for one in path.iterdir() if one.is_dir() and not is_hidden(one.name))
+    found = [
+        one.name
+        for one in below
+        if any(file.suffix.lower() in KINDS for file in one.iterdir() if not is_hidden(file.name))
+    ]
+    if not found:
+        return ""
+    shown = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+    return f"give one of its folders that hold tables: {shown}"
 
 
 def not_read(data: object) -> list[str]:
