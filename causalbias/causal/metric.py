@@ -248,7 +248,7 @@ def _in_one_order(rows: pd.DataFrame, moved: Sequence[str]) -> pd.DataFrame:
                 column=name,
             )
     faces = rows[PAIR].to_numpy(str)
-    pair = pd.Series(pd.factorize(pd.MultiIndex.from_arrays(np.sort(faces, axis=1).T))[0])
+    pair = pd.DataFrame(np.sort(faces, axis=1)).groupby([0, 1]).ngroup()
     first_of = pd.Series(faces[:, 0]).groupby(pair).transform("first").to_numpy()
     turned = faces[:, 0] != first_of
     return rows.assign(**dict(zip(PAIR, np.where(turned, faces.T[::-1], faces.T), strict=True)))
