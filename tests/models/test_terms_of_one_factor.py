@@ -121,7 +121,7 @@ def test_effects_too_many_to_keep_are_kept_at_fewer_draws(rows, monkeypatch):
     assert "not run" not in set(found["verdict"])
     these = cb.predictions(fit, "g", population="these")["prediction"]
     assert these.sizes["draw"] == fit["thinned"].sizes["draw"]
-    assert cb.effects(fit, "x", population="new")["effect"].sizes["draw"] == 250
+    assert cb.effects(fit, "x", change=1, population="new")["effect"].sizes["draw"] == 250
     for name in ("1|g", "x|g"):
         few, all_of_them = (tree[name] for tree in (fit["thinned"], whole["posterior"]))
         gap = few.mean(("chain", "draw")) - all_of_them.mean(("chain", "draw"))
