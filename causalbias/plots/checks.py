@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from causalbias.errors import DataError
-from causalbias.plots.style import TWO_COLUMNS, finish, in_order, label, new_figure, styled
+from causalbias.plots.style import (
+    TWO_COLUMNS,
+    finish,
+    in_order,
+    label,
+    new_figure,
+    row_height,
+    styled,
+)
 
 
 @styled
@@ -59,7 +67,9 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     if not -3 <= power < 4:  # in units that the colour bar names
         estimate, limit, unit = estimate / 10.0**power, limit / 10.0**power, f"1e{power} {unit}"
         power = 0
-    fig, axes = new_figure(TWO_COLUMNS, 1.4 + 0.24 * len(estimate))
+    attributes = [label(name) for name in estimate.index]
+    height = 1.4 + len(attributes) * row_height(attributes, 0.24)
+    fig, axes = new_figure(TWO_COLUMNS, height)
     image = axes.imshow(estimate.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     small = 6.0 if len(order) > 20 else 6.5
     for row, column in np.ndindex(*estimate.shape):
@@ -85,7 +95,7 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     across = len(order) <= 8
     names = [label(name, 64 // len(order) if across else 26) for name in order]
     axes.set_xticks(range(len(order)), names, rotation=0 if across else 90)
-    axes.set_yticks(range(len(estimate)), [label(name) for name in estimate.index])
+    axes.set_yticks(range(len(attributes)), attributes)
     axes.set(xlabel="perceived", ylabel="manipulated")
     axes.tick_params(length=0)
     fig.colorbar(image, ax=axes, label=f"change, {unit}", shrink=0.9, pad=0.01)

@@ -109,14 +109,15 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
     Figure
         As wide as `group_effects`. The scale of each panel is that of its reported rates. A hollow
         mark at zero stands for a group with too few errors to report a rate, and an arrow for an
-        interval that extends beyond the panel. The note lists groups without comparisons, and
-        groups in which a few identities have most of the errors.
+        interval that extends beyond the panel; the note says so where there is one. It lists groups
+        without comparisons, and groups in which a few identities have most of the errors.
     """
     by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
     table = _series(with_inner(rates, prob), by)
     table = table[table["n"] > 0].fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
     fig, panels, order, offsets = _panels(table, len(kinds))
+    marks = {"Hollow: too few errors to state a rate.": not table["supported"].all()}
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["rate_of"] == kind]
         _draw(axes, part, order, offsets)
@@ -139,6 +140,7 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
             beyond = part[(part["upper"] > end) & (part["system"] == system)]
             if beyond.empty:
                 continue
+            marks["An arrow: the interval leaves the panel."] = True
             axes.plot(
                 [end] * len(beyond),
                 _places(beyond, order, offsets),
@@ -151,7 +153,8 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         axes.set_xlabel(kind)
     _legend(fig, panels[0], systems=list(offsets))
     letter(panels)
-    notes = [note, *_of_few(table), *_absent(table, kinds)]
+    notes = [note, *(one for one, there in marks.items() if there)]
+    notes += [*_of_few(table), *_absent(table, kinds)]
     return finish(fig, " ".join(filter(None, notes)), rates, levels=levels_said(prob))
 
 

@@ -18,6 +18,7 @@ from causalbias.plots.style import (
     key,
     label,
     legend_above,
+    letter,
     log_ticks,
     new_figure,
     row_height,
@@ -78,7 +79,10 @@ def ratio_intervals(ratios: xr.Dataset, *, prob: float = 0.95, note: str = "") -
         legend_above(fig, [found[name] for name in shown], shown)
     arrows = "Arrows begin at the bound of a ratio: one group has too few errors to state its rate."
     one_sided = table["interval"].isin([AT_LEAST, AT_MOST]).any()
-    return finish(fig, " ".join(filter(None, [note, arrows * bool(one_sided)])), ratios)
+    letter(grid[0])
+    said = f"Points: medians; bars: {100 * prob:g}% intervals."
+    notes = " ".join(filter(None, [note, arrows * bool(one_sided)]))
+    return finish(fig, notes, ratios, levels=said)
 
 
 def _once(table: pd.DataFrame) -> pd.DataFrame:

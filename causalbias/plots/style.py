@@ -230,17 +230,12 @@ def _may_be_long(fig: Figure, axes: Axes, text: Text, side: int) -> bool:
 
 
 def _make_room(fig: Figure, note: str) -> None:
-    """Make a figure as much higher as its note, legend and labels have lines more than usual.
-
-    Its height is for a note of two lines, and for one line of all else.
-    """
+    """Make a figure as much higher as its note has lines above two, and labels above one."""
     panels = [axes for axes in fig.axes if axes.get_visible()]
     labels = max((_lines(axes.xaxis.label) for axes in panels), default=1)
     titles = max((_lines(axes.title) for axes in panels), default=1)
-    keys = [text for legend in fig.legends for text in legend.get_texts()]
-    of_legend = max(map(_lines, keys), default=1)
     of_note = math.ceil(len(note) * LETTER * 0.8 / fig.get_figwidth())
-    grow(fig, LINE * (labels + titles + of_legend - 3) + 0.8 * LINE * max(of_note - 2, 0))
+    grow(fig, LINE * (labels + titles - 2) + 0.8 * LINE * max(of_note - 2, 0))
 
 
 def _lines(text: Text) -> int:
@@ -427,11 +422,14 @@ def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -
     longest = max(len(line) for name in shown for line in name.splitlines())
     # There are about 14 letters per inch, and a key takes the space of three.
     room = int(fig.get_figwidth() * 14 / (longest + 4))
+    columns = max(1, min(len(shown), room))
+    lines = math.ceil(len(shown) / columns) * max(1 + name.count("\n") for name in shown)
+    grow(fig, LINE * max(lines - 2, 0))  # heights are for two
     fig.legend(
         handles,
         shown,
         loc="outside upper center",
-        ncols=max(1, min(len(shown), room)),
+        ncols=columns,
         handletextpad=0.4,
         columnspacing=1.2,
     )

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,9 @@ def write_report(content: Content, directory: str | Path) -> Path:
         (directory / name).mkdir(parents=True, exist_ok=True)
     for name, table in content.tables.items():
         write_csv(table, directory / "tables" / f"{name}.csv")
-    for picture in content.pictures:
-        write(picture.figure, directory / "figures" / f"{_safe(picture.name)}.pdf")
+    names = file_names([picture.name for picture in content.pictures])
+    for name, picture in zip(names, content.pictures, strict=True):
+        write(picture.figure, directory / "figures" / f"{name}.pdf")
     if isinstance(content.study, Data):
         for name, text in content.study.files.items():
             replace_text(directory / name, text)
@@ -221,5 +223,19 @@ def _kind(values: pd.Series, cells: list[str]) -> str:
     return "long" if max(map(len, cells), default=0) > LONG else "text"
 
 
-def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+def file_names(names: Sequence[str]) -> list[str]:
+    """Names of files, which differ also where the given ones differ in signs or capitals alone.
+
+    Examples
+    --------
+    >>> file_names(["dose-net 1.0", "dose-net 1/0", "human"])
+    ['dose-net-1-0', 'dose-net-1-0-2', 'human']
+    """
+    found: list[str] = []
+    taken: Counter[str] = Counter()
+    for name in names:
+        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        taken[safe.casefold()] += 1
+        again = taken[safe.casefold()]
+        found.append(safe if again == 1 else f"{safe}-{again}")
+    return found

@@ -164,7 +164,8 @@ def alt_text(table: pd.DataFrame, labels: Sequence[str], quantity: str, form: st
     if (stated["lower"] < 0).any():
         text += f" {int(excluding.sum())} of {len(stated)} intervals exclude zero."
     if missing:
-        text += f" {missing} estimates are too uncertain to be stated."
+        are = "estimate is" if missing == 1 else "estimates are"
+        text += f" {missing} {are} too uncertain to be stated."
     return text
 
 

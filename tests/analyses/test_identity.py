@@ -320,6 +320,13 @@ def test_a_study_without_groups_ends_in_one_error():
         analyse_identity(cb.demo_study())
 
 
+def test_a_system_is_not_called_what_people_are():
+    system = cb.simulation.System("people")
+    design = {"levels": {"pose": [-3, 0]}, "impostors": 2, "people": None}
+    with pytest.raises(DataError, match="a system is named 'people'"):
+        analyse_identity(cb.simulate(seeds=3, systems=[system], **design))
+
+
 def test_a_study_of_one_race_says_so():
     study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=2, races=["white"])
     with pytest.raises(DataError, match=r"all pairs of .* have the race white"):

@@ -162,11 +162,7 @@ def _against_people(result: Identity, found: xr.Dataset, table: pd.DataFrame) ->
 
 
 def _of_rates(result: Identity, rates: xr.Dataset, table: pd.DataFrame) -> Picture:
-    figure = group_rates(
-        rates,
-        prob=result.prob,
-        note="Hollow: too few errors to state a rate; an arrow: the interval leaves the panel.",
-    )
+    figure = group_rates(rates, prob=result.prob)
     caption = (
         "Error rates at each network's threshold, by group, with intervals that allow for the "
         "seeds that pairs share. Where there are too few errors to state a rate, the interval "

@@ -61,11 +61,7 @@ def picture_of_causes(result: Audit) -> Picture:
 def _rates(
     result: Audit, tables: dict[str, pd.DataFrame], point: OperatingPoint, at: int
 ) -> Picture:
-    figure = group_rates(
-        point.rates,
-        prob=result.prob,
-        note="Hollow: too few errors to state a rate.",
-    )
+    figure = group_rates(point.rates, prob=result.prob)
     table = tables["rates"]
     table = table[table["operating_point"] == point.name]
     caption = (
@@ -86,7 +82,7 @@ def _ratios(
     result: Audit, tables: dict[str, pd.DataFrame], point: OperatingPoint, at: int
 ) -> Picture:
     assert point.pairwise is not None
-    note = f"{percent(result.prob)} intervals, each by itself."
+    note = "Intervals are each ratio's own, and not of all at once."
     figure = ratio_intervals(point.pairwise, prob=result.prob, note=note)
     table = tables["pairwise"]
     stated = table[(table["operating_point"] == point.name) & table["supported"]]
