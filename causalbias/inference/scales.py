@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import betaln
 
-from causalbias.inference.problem import FloatArray, GroupTerm, LogDensity
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, LogDensity
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class Scales:
     corr_factor: tuple[FloatArray, ...]
     log_prior: FloatArray
 
-    def factors(self, i: int) -> list[FloatArray]:
-        """Return each term's ``diag(sd) @ chol(corr)`` at parameter vector ``i``."""
-        return [s[i][:, None] * c[i] for s, c in zip(self.sd, self.corr_factor, strict=True)]
+    def factors(self, i: int | IntArray) -> list[FloatArray]:
+        """Return each term's ``diag(sd) @ chol(corr)`` at one parameter vector, or at several."""
+        pairs = zip(self.sd, self.corr_factor, strict=True)
+        return [s[i][..., None] * c[i] for s, c in pairs]
 
 
 def n_theta(terms: Sequence[GroupTerm]) -> int:

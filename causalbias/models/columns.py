@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from causalbias.inference.threads import one_thread
 
 from causalbias.io.memory import chunks
 
@@ -46,7 +47,7 @@ def triangle(columns: FloatArray) -> FloatArray:
     ((3, 3), True)
     """
     size = max(BLOCK, 4 * columns.shape[1])
-    with threadpool_limits(1, user_api="blas"):  # on so few rows threads wait for one another
+    with one_thread():  # on so few rows threads wait for one another
         while len(columns) > size:
             starts = range(0, len(columns), size)
             columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.inference.gaussian.blocks import Leading
-from causalbias.inference.gaussian.density import Noise
 from causalbias.inference.problem import FloatArray
 
 
@@ -57,7 +56,7 @@ def draw_leading(
             stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
             noise = stream.standard_normal((levels, k), dtype=np.float32)
             own = precision[i, leading.cell]
-            _draw_levels(starts, own, leading.gram, rhs[:, i], factor[i], noise, out[i])
+            _draw_levels(starts, own, leading.gram, rhs[i], factor[i], noise, out[i])
 
     # Both steps release the lock. Handing single draws to threads costs more than few levels do.
     threads = os.cpu_count() or 1
@@ -72,30 +71,32 @@ def leading_given(
     beta: FloatArray,
     chain: list[FloatArray],
     dense: FloatArray,
-    noise: Noise,
+    noise: FloatArray,
 ) -> FloatArray:
-    """The leading effects (levels, k) of one draw with sigma 1, from the noise given."""
-    levels, k = leading.n_levels, len(leading.links)
-    out = np.empty((levels, k), dtype=np.float32)
-    rhs = _residual_sums(leading, beta[None], [one[None] for one in chain], dense[None])
-    normal = noise(levels * k).reshape(levels, k).astype(np.float32)
-    own = np.ones(len(leading.cell))
-    _draw_levels(leading.starts, own, leading.gram, rhs[:, 0], factor, normal, out)
+    """The leading effects (c, levels, k) of draws with sigma 1, from the noise (c, levels * k).
+
+    Other arguments as for `draw_leading`.
+    """
+    out = np.empty((len(noise), leading.n_levels, len(leading.links)), dtype=np.float32)
+    rhs, starts = _residual_sums(leading, beta, chain, dense), leading.starts
+    normal, own = noise.reshape(out.shape).astype(np.float32), np.ones(len(leading.cell))
+    for i in range(len(out)):
+        _draw_levels(starts, own, leading.gram, rhs[i], factor[i], normal[i], out[i])
     return out.astype(float)
 
 
 def _residual_sums(
     leading: Leading, beta: FloatArray, chain: list[FloatArray], dense: FloatArray
 ) -> FloatArray:
-    """r_j sigma^2 of each coefficient, draw and record (k, c, records)."""
-    rhs = np.empty((len(leading.links), len(beta), len(leading.gram)))
+    """r_j sigma^2 of each draw, coefficient and record (c, k, records)."""
+    rhs = np.empty((len(beta), len(leading.links), len(leading.gram)))
     for c, link in enumerate(leading.links):
-        np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
-        rhs[c] += link.x[:, -1]
+        own = link.x[:, -1] - beta @ link.x[:, :-1].T
         if link.sparse.shape[1]:
-            rhs[c] -= (link.sparse @ dense.T).T
+            own -= (link.sparse @ dense.T).T
         for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
-            _subtract_gathered(rhs[c], codes, values, effects)
+            _subtract_gathered(own, codes, values, effects)
+        rhs[:, c] = own
     return rhs
 
 

@@ -7,6 +7,7 @@ its rows are summed; where sigma is constant, the level. All sums are of the for
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import sparse
@@ -143,9 +144,14 @@ def take(records: Records, which: IntArray) -> Records:
     return Records(
         tuple(c[which] for c in records.codes),
         tuple(v[which] for v in records.values),
-        records.sparse[which],
+        records.sparse[which] if records.sparse.shape[1] else _no_columns(len(which)),
         records.x[which],
     )
+
+
+@cache
+def _no_columns(n: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix((n, 0))
 
 
 def cross_products(a: Records, b: Records, chain: Chain, n_dense: int) -> FloatArray:
@@ -167,10 +173,12 @@ def cross_products(a: Records, b: Records, chain: Chain, n_dense: int) -> FloatA
         for c in range(k):
             to_level = _indicator(a.codes[t], a.values[t][:, c], levels)
             rows = slice(row + c, row + levels * k, k)
-            cross[rows, :q] = (to_level @ b.sparse).toarray()
             cross[rows, q:] = to_level @ b.x
-    dense[:q, :q] = (a.sparse.T @ b.sparse).toarray()
-    dense[:q, q:] = a.sparse.T @ b.x
-    dense[q:, :q] = (b.sparse.T @ a.x).T
+            if q:
+                cross[rows, :q] = (to_level @ b.sparse).toarray()
     dense[q:, q:] = a.x.T @ b.x
+    if q:  # a matrix of no columns takes SciPy as long as one of many
+        dense[:q, :q] = (a.sparse.T @ b.sparse).toarray()
+        dense[:q, q:] = a.sparse.T @ b.x
+        dense[q:, :q] = (b.sparse.T @ a.x).T
     return out

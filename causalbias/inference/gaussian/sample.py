@@ -17,7 +17,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
-from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
 from causalbias.inference.checks import (
@@ -38,6 +37,7 @@ from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.gaussian.lanczos import LanczosTerm
 from causalbias.inference.gaussian.noise import Noise, noise_of
 from causalbias.inference.gaussian.noise_draws import BESIDE, GivenScales
+from causalbias.inference.gaussian.small import at_scales, is_small, n_drawn
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.importance.adaptive import (
     adapt,
@@ -58,6 +58,7 @@ from causalbias.inference.problem import (
     numerical,
 )
 from causalbias.inference.scales import Scales
+from causalbias.inference.threads import one_thread
 from causalbias.io.memory import chunks
 
 _THREADED = 200  # columns of the dense part from which on its factors are made in threads
@@ -235,7 +236,7 @@ def sample_gaussian(
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
     # thousands of small factorisations: threads within each only get into one another's way,
     # ruinously so on a busy machine, and make rounding depend on the machine
-    with threadpool_limits(1, user_api="blas"), numerical():
+    with one_thread(), numerical():
         return _sample(problem, sigma_log_prior, draws, generator(random_seed), keep)
 
 
@@ -267,7 +268,7 @@ def sparse_effects(
     names = [term.name for term in problem.terms]
     factors = [draws.factors[name][which] for name in names]
     beta = draws.beta[which] - draws.blocks.centre
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         found = part.draw(draws.cell_sigma[which], factors, beta, draws.streams[which])
     return dict(zip(names, found, strict=True))
 
@@ -520,6 +521,10 @@ def _evaluate(
         lp = np.full(len(theta), -np.inf)
         p = len(problem.beta_mean)
         possible = np.flatnonzero(np.isfinite(scales.log_prior) & (scales.sigma > 0).all(axis=1))
+        if is_small(blocks):
+            for some in chunks(len(possible), 16 * n_drawn(blocks)):
+                _evaluate_small(scales, possible[some], blocks, lp, rest, rng)
+            return lp
         for i, done in zip(possible, _eliminated(blocks, scales, possible), strict=True):
             if done is None or not np.isfinite(done.log_marginal):
                 continue
@@ -529,6 +534,24 @@ def _evaluate(
                 rest[i, :p], rest[i, p : p + len(dense)] = beta, dense
                 rest[i, rest.shape[1] - len(chain) :] = chain
     return lp
+
+
+def _evaluate_small(
+    scales: Scales,
+    which: IntArray,
+    blocks: Blocks,
+    lp: FloatArray,
+    rest: FloatArray | None,
+    rng: np.random.Generator,
+) -> None:
+    """Fill ``lp`` and ``rest`` at some of the scales, in one compiled call."""
+    noise = None if rest is None else rng.standard_normal((len(which), n_drawn(blocks)))
+    log_marginal, drawn = at_scales(blocks, scales.sigma[which], scales.factors(which), noise)
+    lp[which] = scales.log_prior[which] + log_marginal
+    if rest is not None:
+        q = blocks.n_dense - 1
+        rest[which, :q] = drawn[:, :q]
+        rest[which, rest.shape[1] - (drawn.shape[1] - q) :] = drawn[:, q:]
 
 
 def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eliminated | None]:

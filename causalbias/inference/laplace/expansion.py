@@ -21,8 +21,9 @@ import numba
 import numpy as np
 
 from causalbias.inference.gaussian.blocks import Blocks, build_blocks
-from causalbias.inference.gaussian.conditional import draw_all
+from causalbias.inference.gaussian.conditional import Given, draw_all, log_marginal, n_noise
 from causalbias.inference.gaussian.density import eliminate
+from causalbias.inference.gaussian.small import is_small
 from causalbias.inference.importance.adaptive import find_mode
 from causalbias.inference.laplace.conditional import (
     Target,
@@ -91,7 +92,7 @@ class Expansion:
     blocks: Blocks
     places: NodePlaces
 
-    def log_integral(self, log_marginal: float) -> float:
+    def log_integral(self, log_marginal: FloatArray) -> FloatArray:
         """``log G`` from the log density of the normal observations, less what is constant."""
         return log_marginal - self.blocks.half_log_weight + 0.5 * self.blocks.n * _LOG_2PI
 
@@ -170,24 +171,19 @@ class ExpandedProposal:
         self, expansion: Expansion, scales: Scales, part: IntArray, streams: IntArray
     ) -> tuple[FloatArray, FloatArray]:
         """Draws (part, q) of x, and ``log G`` (part,); minus infinity out of range."""
-        raw = np.zeros((len(part), len(expansion.raw)))
-        log_integral = np.full(len(part), -np.inf)
-        for row, i in enumerate(part):
-            noise = np.random.Generator(np.random.SFC64(int(streams[i]))).standard_normal
-            given = draw_all(self.terms, expansion.blocks, scales.factors(int(i)), noise)
-            if given is not None:
-                log_integral[row] = expansion.log_integral(given.log_marginal)
-                raw[row] = _joined(self.target, self.terms, given.effects, given.beta)
-        return raw, log_integral
+        many = n_noise(self.terms, expansion.blocks)
+        noise = np.empty((len(part), many))
+        for own, stream in zip(noise, streams[part], strict=True):
+            np.random.Generator(np.random.SFC64(int(stream))).standard_normal(out=own)
+        given = draw_all(self.terms, expansion.blocks, scales.factors(part), noise)
+        return _joined(self.target, self.terms, given), expansion.log_integral(given.log_marginal)
 
 
-def _joined(
-    target: Target, terms: Sequence[GroupTerm], effects: list[FloatArray], beta: FloatArray
-) -> FloatArray:
-    """One x: the dense terms' effects, the cuts, the coefficients."""
-    leading = target.rows.leading
-    dense = [one.ravel() for term, one in zip(terms, effects, strict=True) if term is not leading]
-    return np.concatenate([*dense, beta])
+def _joined(target: Target, terms: Sequence[GroupTerm], given: Given) -> FloatArray:
+    """Each x (N, q): the dense terms' effects, the cuts, the coefficients."""
+    pairs = zip(terms, given.effects, strict=True)
+    dense = [one.reshape(len(one), -1) for term, one in pairs if term is not target.rows.leading]
+    return np.concatenate([*dense, given.beta], axis=1)
 
 
 def _log_ratio(
@@ -314,15 +310,15 @@ def averaged(target: Target, problem: Problem, expansion: Expansion) -> Expansio
     Draws come in pairs about the mean, in which what is linear cancels; those with cuts that all
     but meet are left out.
     """
-    scales, rng = scales_of(expansion.theta[None], problem.terms), np.random.default_rng(1)
+    scales = scales_of(np.tile(expansion.theta, (_PAIRS, 1)), problem.terms)
+    size = _PAIRS, n_noise(problem.terms, expansion.blocks)
+    noise = np.random.default_rng(1).standard_normal(size)
+    given = draw_all(problem.terms, expansion.blocks, scales.factors(np.arange(_PAIRS)), noise)
     around: list[FloatArray] = []
-    for _ in range(_PAIRS):
-        given = draw_all(problem.terms, expansion.blocks, scales.factors(0), rng.standard_normal)
-        if given is not None:
-            drawn = _joined(target, problem.terms, given.effects, given.beta)
-            pair = [drawn, 2 * expansion.raw - drawn]
-            if all(cuts_apart(target, one, expansion.raw) for one in pair):
-                around += pair
+    for drawn in _joined(target, problem.terms, given)[np.isfinite(given.log_marginal)]:
+        pair = [drawn, 2 * expansion.raw - drawn]
+        if all(cuts_apart(target, one, expansion.raw) for one in pair):
+            around += pair
     return expand(target, problem, expansion.theta, expansion.raw, expansion.modes, around)
 
 
@@ -400,6 +396,7 @@ def find_mode_of_x(
     """
     scales = scales_of(theta[None], problem.terms)
     lead_sd, dense = split_factors(target, problem.terms, scales, 0)
+    factors = scales.factors(np.zeros(1, np.int64))
     inverse = [np.linalg.inv(factor) for factor in dense]
 
     def height(x: FloatArray, near: FloatArray) -> float:
@@ -410,10 +407,11 @@ def find_mode_of_x(
     best = height(raw, modes)
     expansion = expand(target, problem, theta, raw, modes)
     for _ in range(_MAX_STEPS):
-        given = draw_all(problem.terms, expansion.blocks, scales.factors(0), np.zeros)
-        if given is None:
+        still = np.zeros((1, n_noise(problem.terms, expansion.blocks)))
+        given = draw_all(problem.terms, expansion.blocks, factors, still)
+        if not np.isfinite(given.log_marginal[0]):
             break
-        step = _joined(target, problem.terms, given.effects, given.beta) - raw
+        step = _joined(target, problem.terms, given)[0] - raw
         size, found = 1.0, height(raw + step, expansion.modes)
         while not found >= best - 1e-6 and size > 1e-6:
             size *= 0.5
@@ -472,14 +470,16 @@ def log_density_of(
     def log_density(theta: FloatArray) -> FloatArray:
         scales = scales_of(theta, terms)
 
-        def one(i: int) -> float:
-            if not np.isfinite(scales.log_prior[i]):
-                return -np.inf
-            work = np.empty_like(expansion.blocks.total)
-            done = eliminate(expansion.blocks, 1.0, scales.factors(i), work)
-            return -np.inf if done is None else float(scales.log_prior[i]) + done.log_marginal
+        possible = np.flatnonzero(np.isfinite(scales.log_prior))
+        parts = [possible] if is_small(expansion.blocks) else list(possible[:, None])
 
-        return np.array(list(pool.map(one, range(len(theta)))))
+        def run(part: IntArray) -> FloatArray:
+            return scales.log_prior[part] + log_marginal(expansion.blocks, scales.factors(part))
+
+        values = np.full(len(theta), -np.inf)
+        for part, value in zip(parts, pool.map(run, parts), strict=True):
+            values[part] = value
+        return values
 
     return log_density
 

@@ -19,7 +19,6 @@ from time import perf_counter
 
 import numpy as np
 from scipy import stats
-from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
 from causalbias.inference.checks import check_problem
@@ -63,6 +62,7 @@ from causalbias.inference.problem import (
     Problem,
     numerical,
 )
+from causalbias.inference.threads import one_thread
 
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
@@ -158,7 +158,7 @@ def sample_laplace(
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
     rng = generator(random_seed)
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_thread(),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
         numerical(),

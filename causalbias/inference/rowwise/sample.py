@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
 from causalbias.inference.checks import check_problem
@@ -48,6 +47,7 @@ from causalbias.inference.rowwise.search import (
 )
 from causalbias.inference.rowwise.student import draw_student
 from causalbias.inference.rowwise.target import Target, make_target
+from causalbias.inference.threads import one_thread
 
 _DEAR = 2e8  # rows times draws, above which draws are not cheap
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
@@ -190,7 +190,7 @@ def sample_rowwise(
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
     rng = generator(random_seed)
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_thread(),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
         numerical(),

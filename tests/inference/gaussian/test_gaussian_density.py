@@ -13,6 +13,7 @@ from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.chain import factor_nodes, subtract_nodes, whiten_chain
 from causalbias.inference.gaussian.density import _eliminate_chain, draw_given, eliminate
 from causalbias.inference.gaussian.effects import draw_leading
+from causalbias.inference.gaussian.small import at_scales, is_small, n_drawn
 from causalbias.inference.problem import Problem
 from causalbias.inference.scales import n_theta, unpack
 from tests.inference.gaussian_cases import (
@@ -108,6 +109,38 @@ def test_log_marginal_equals_dense_normal(case):
         assert done.log_marginal == pytest.approx(expected, abs=1e-8)
 
 
+def one_by_one(made, sigma, factors, noise):
+    """What `at_scales` gives, by a factor of each matrix."""
+    values, drawn = np.full(len(sigma), -np.inf), np.zeros(noise.shape)
+    for i, numbers in enumerate(map(iter, noise)):
+        own = [one[i] for one in factors]
+        done = eliminate(made, sigma[i], own, np.empty(made.stack.shape[1]))
+        if done is not None:
+            values[i] = done.log_marginal
+            parts = draw_given(done, made, lambda n, of=numbers: np.fromiter(of, float, n))
+            drawn[i] = np.concatenate(parts)
+    return values, drawn
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize("case", [*CASES, all_parts], ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cells", [1, 3])
+def test_many_scales_at_once_are_as_one_by_one(case, cells):
+    p, rng = case(), np.random.default_rng(4)
+    made = build_blocks(p, np.arange(len(p.y)) % cells)
+    scales = unpack(rng.normal(size=(5, n_theta(p.terms))), p.terms, half_normal)
+    sigma, factors = np.exp(rng.normal(size=(5, cells))), scales.factors(np.arange(5))
+    sigma[3, cells - 1] = 1e-12  # where rounding is all that is left
+    noise = rng.standard_normal((5, n_drawn(made)))
+    assert is_small(made)
+    value, drawn = at_scales(made, sigma, factors, noise)
+    expected, there = one_by_one(made, sigma, factors, noise)
+    assert np.isneginf(value).tolist() == [False, False, False, True, False]
+    np.testing.assert_allclose(value, expected, rtol=1e-11)
+    np.testing.assert_allclose(drawn, there, rtol=1e-8, atol=1e-10)
+    np.testing.assert_array_equal(at_scales(made, sigma, factors)[0], value)
+
+
 def test_sd_of_exactly_zero_is_ordinary():
     p = all_parts()
     made = build_blocks(p)
@@ -142,6 +175,8 @@ def test_random_structures_equal_dense_normal(seed, k, levels, members):
     # A small sigma makes the density thousands, and SciPy's n x n matrix ill-conditioned: of seed
     # 21331 it errs by 1.3e-8 beside 60 digits, and the engine by 2e-12.
     assert done.log_marginal == pytest.approx(expected, abs=1e-8, rel=1e-10)
+    sigma, factors = scales.sigma[:, None], scales.factors(np.arange(1))
+    assert at_scales(made, sigma, factors)[0] == pytest.approx(expected, abs=1e-8, rel=1e-10)
 
 
 @pytest.mark.usefixtures("buckets")

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logsumexp
 
 from causalbias.inference.gaussian.blocks import build_blocks
-from causalbias.inference.gaussian.conditional import draw_all
+from causalbias.inference.gaussian.conditional import draw_all, n_noise
 from causalbias.inference.laplace import sample as engine
 from causalbias.inference.laplace.conditional import coloured
 from causalbias.inference.laplace.disc_warp import Warps
@@ -144,8 +144,10 @@ def test_draws_of_all_effects_of_a_gaussian_problem_have_the_dense_mean():
     ]
     p = problem(rng.normal(size=n), x, terms)
     factors = [np.array([[0.8, 0.0], [0.3, 0.6]]), np.array([[0.5]])]
-    given = draw_all(p.terms, build_blocks(p, factored=True), factors, np.zeros)
-    assert given is not None
+    made = build_blocks(p, factored=True)
+    still = np.zeros((1, n_noise(p.terms, made)))
+    given = draw_all(p.terms, made, [one[None] for one in factors], still)
+    assert np.isfinite(given.log_marginal).all()
     z = np.hstack([effects_design(t).toarray() for t in p.terms] + [p.design])
     prior = np.zeros((z.shape[1],) * 2)
     for j in range(7):
@@ -155,6 +157,6 @@ def test_draws_of_all_effects_of_a_gaussian_problem_have_the_dense_mean():
     right = z.T @ p.y
     right[19:] += p.beta_mean / p.beta_sd**2
     expected = np.linalg.solve(z.T @ z + prior, right)
-    drawn = np.concatenate([*(one.ravel() for one in given.effects), given.beta])
+    drawn = np.concatenate([*(one.ravel() for one in given.effects), given.beta[0]])
     # effects of the leading term are kept in single precision
     np.testing.assert_allclose(drawn, expected, atol=2e-6)
