@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.inference.threads import one_thread
-
 from causalbias.io.memory import chunks
 
 FloatArray = NDArray[np.float64]
