@@ -360,6 +360,12 @@ def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:
                     f"({' + '.join(one.effects)}|{one.factor}) is in the formula twice",
                     hint="leave one out (a/b stands for a and a:b)",
                 )
+        if "cor" in one.effects:
+            raise DataError(
+                f"the effects of 'cor' would be called 'cor|{one.factor}', as are correlations",
+                hint="rename the column",
+                column="cor",
+            )
         terms = tuple(_free(f"{effect}|{one.factor}", taken) for effect in one.effects)
         several = one.correlated and sum(one.sizes()) > 1
         correlation = _free(f"cor|{one.factor}", taken) if several else ""

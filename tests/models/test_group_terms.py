@@ -178,6 +178,12 @@ def test_a_factor_that_is_called_as_the_sds_of_another_is_refused(terms):
         cb.fit(f"y ~ {terms}", rows)
 
 
+def test_a_slope_that_is_called_as_correlations_are_is_refused():
+    rows = pd.DataFrame({"y": np.arange(30.0), "g": list("abc") * 10, "cor": np.arange(30.0) % 7})
+    with pytest.raises(DataError, match="column 'cor': the effects of 'cor' would be called"):
+        cb.fit("y ~ cor + (cor|g)", rows)
+
+
 @pytest.mark.parametrize("factor", ["g_sigma", "cor", "sigma_g"])
 def test_parameters_of_any_factor_are_read_as_what_they_are(factor):
     """Names end like those of standard deviations, or begin like those of correlations."""
