@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from causalbias.inference.equal_rows import share_design
 from causalbias.inference.laplace import sample as laplace
 from causalbias.inference.laplace.nested import find_scales, mean_shift, start_scales
 from causalbias.inference.laplace.sample import sample_laplace
@@ -316,3 +317,15 @@ def test_a_rare_middle_category_leaves_the_mean_near_the_mode(seed):
     assert (np.abs(shift) < np.sqrt(np.diag(mode.cov))).all()
     found = sample_laplace(p, random_seed=seed, **cuts)
     assert found.diagnostics.importance_ess > 0.2 * found.diagnostics.n_weighed
+
+
+def test_a_design_stored_once_gives_the_same_draws():
+    p, options = made("cumulative", leading)
+    p = replace(p, design=np.array([[0.5], [-1.0], [2.0]])[np.arange(len(p.y)) % 3])
+    one, two = (
+        sample_laplace(each, draws=200, random_seed=1, **options) for each in (p, share_design(p))
+    )
+    np.testing.assert_allclose(two.beta, one.beta, rtol=1e-7)
+    np.testing.assert_allclose(two.threshold, one.threshold, rtol=1e-7)
+    for name, effects in one.effects.items():
+        np.testing.assert_allclose(two.effects[name], effects, rtol=1e-7)
