@@ -62,6 +62,7 @@ REPLICATES = {
     "joint": 2,
     "release": 1,
     "wrong": 1,
+    "remedied skewness": 1,
     "rates": 4,
 }
 
