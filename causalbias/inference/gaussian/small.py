@@ -21,7 +21,9 @@ from causalbias.inference.gaussian.chain import (
 from causalbias.inference.gaussian.dense import eliminate_buckets, solve_lower, whiten_dense
 from causalbias.inference.problem import FloatArray, IntArray
 
-_SMALL = 64  # columns of the dense part, up to which libraries of linear algebra gain nothing
+# Columns of the dense part, and multiplications by which the chain is taken from it, up to which
+# libraries of linear algebra gain less than their calls cost.
+_SMALL, _SLIGHT = 64, 1_000_000
 _MAX_BATCH = 2**23  # bytes of matrices at a time
 _MAX_ROUNDING = 1.0  # largest rounding error of a log density
 _LOG_2PI = float(np.log(2.0 * np.pi))
@@ -58,7 +60,8 @@ class _Layout(NamedTuple):
 
 def is_small(blocks: Blocks) -> bool:
     """Whether `at_scales` is for these blocks."""
-    return blocks.sparse is None and blocks.n_dense <= _SMALL
+    taken = blocks.chain.n_rows * blocks.n_dense**2
+    return blocks.sparse is None and blocks.n_dense <= _SMALL and taken <= _SLIGHT
 
 
 def n_drawn(blocks: Blocks) -> int:
