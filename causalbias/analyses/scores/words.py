@@ -309,10 +309,11 @@ def how_sure(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
         # Where hardly any pairs share a person, few persons have the few errors in any case.
         few = part[part["few_identities"] & (part["n"] > SHARED * part["n_effective"])]
         if len(few):
+            names = list(dict.fromkeys(few["group"]))
             sentences.append(
-                f"In the groups {listed(list(dict.fromkeys(few['group'])))}, one person in twenty "
-                f"is involved in most of the {ERROR[kind]}: among other persons the rate may be "
-                "much higher or lower, and the range is too short."
+                f"In the group{'s' if len(names) > 1 else ''} {listed(names)}, one person in "
+                f"twenty is involved in most of the {ERROR[kind]}: among other persons the rate "
+                "may be much higher or lower, and the range is too short."
             )
     return sentences + doubtful_units(result, rates) + list(result.scores.remarks)
 
