@@ -1,12 +1,13 @@
 """Find, read and align the images of a set of faces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from causalbias.errors import DataError, user_path
+from causalbias.errors import DataError, at_first, shown, user_path
 from causalbias.recognition.alignment import NOT_ALIGNED, align_face
 from causalbias.recognition.embedder import first_line
 from causalbias.recognition.images import (
@@ -17,6 +18,7 @@ from causalbias.recognition.images import (
     read_image,
     without_warnings,
 )
+from causalbias.study.columns import labels
 
 
 def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
@@ -32,9 +34,9 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
             f"images of type {type(images).__name__}",
             hint="give a directory, or a mapping of stimulus to path",
         )
-    names = [str(name) for name in images]
-    if len(set(names)) < len(names):
-        raise DataError("a stimulus has two images", hint="give each stimulus once")
+    if not images:
+        raise DataError("there are no images", hint="give the path of each stimulus")
+    names = _stimuli(list(images))
     lost = [
         name
         for name, path in zip(names, images.values(), strict=True)
@@ -47,13 +49,26 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
         )
     files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
     missing = [path for path in files.values() if not path.is_file()]
-    if missing or not files:
+    if missing:
         raise DataError(
             f"{len(missing)} of {len(files)} images do not exist",
             hint="correct the paths",
-            file=str(missing[0]) if missing else None,
+            file=str(missing[0]),
         )
     return files, ""
+
+
+def _stimuli(given: Sequence[object]) -> list[str]:
+    """Names of stimuli as a study writes ids: of 7.0 it is "7", and none is missing."""
+    found = labels(pd.Series(given, dtype=object, name="stimulus"), file="images")
+    if (gone := found.isna().to_numpy(bool)).any():
+        problem = f"{shown(given[int(gone.argmax())])} names no stimulus"
+        hint = "leave the image out, or name its stimulus"
+        raise at_first(gone, problem, hint=hint, file="images", column="stimulus")
+    names = found.astype(str).tolist()
+    if len(set(names)) < len(names):
+        raise DataError("a stimulus has two images", hint="give each stimulus once")
+    return names
 
 
 def crop_of(content: bytes, method: str, size: tuple[int, int], detector: str = "hog") -> Decoded:

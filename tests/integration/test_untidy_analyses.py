@@ -12,6 +12,7 @@ from causalbias.analyses.signal_detection.analysis import _counts
 from causalbias.analyses.social.table import similarities_in
 from causalbias.causal.metric import _in_one_order
 from causalbias.design.services import judgements_of
+from causalbias.recognition.crops import image_files
 from tests.integration.test_untidy_data import FEW, groups
 
 # pytensor raises Python's recursion limit when it compiles its first function.
@@ -296,3 +297,27 @@ def test_each_number_of_a_measurement_is_no_level(curve):
             ask()
     assert cb.effects(curve, "k").sizes["k"] == 2
     assert cb.effects(curve, "x", change=1)["effect"].ndim == 2
+
+
+def test_images_are_of_the_stimuli_of_a_study(tmp_path):
+    path = tmp_path / "a.png"
+    path.touch()
+
+    def named(*names):
+        return list(image_files(dict.fromkeys(names, path))[0])
+
+    assert named(7.0, 12.0) == ["7", "12"]
+    assert named("007", "7") == ["007", "7"]
+    assert named(2**60, 2**60 + 1) == [str(2**60), str(2**60 + 1)]
+    for names, told in (
+        ((None, "b"), "row 1: None names no stimulus"),
+        (("a", float("nan")), "row 2: nan names no stimulus"),
+        (("a", " "), "row 2: ' ' names no stimulus"),
+        (("a", "a "), "look the same"),
+        (("\u00e9", "e\u0301"), "look the same"),
+        ((1, "1"), "written alike"),
+        ((b"a", "b"), "row 1: b'a'"),
+        ((), "there are no images"),
+    ):
+        with pytest.raises(DataError, match=told):
+            named(*names)
