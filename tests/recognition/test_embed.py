@@ -172,7 +172,7 @@ def test_paths_begin_at_home_and_ids_are_text(noisy_folder, monkeypatch, tmp_pat
     numbered = cb.embed({7: "~/faces/f0.png", 8: "~/faces/f1.png"}, mean_colour())
     assert numbered["stimulus"].values.tolist() == ["7", "8"]
     assert np.array_equal(numbered["embedding"][0, 0], found["embedding"][0, 0])
-    with pytest.raises(cb.DataError, match="a stimulus has two images"):
+    with pytest.raises(cb.DataError, match="of another type are written alike"):
         cb.embed({7: "~/faces/f0.png", "7": "~/faces/f1.png"}, mean_colour())
     for missing in (None, np.nan, "", " "):
         with pytest.raises(cb.DataError, match=r"1 stimuli have no path, such as 'b'"):
