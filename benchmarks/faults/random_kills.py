@@ -9,41 +9,57 @@ its final name must open; at the end the directory must be that of the undisturb
 """
 
 import argparse
+import multiprocessing
+import os
 import random
 import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import causalbias as cb
+from causalbias.cli.main import app
 
-# Ends its own process at the n-th event that writes, moves or removes a file below a directory.
-AT_A_WRITE = """
-import atexit, os, signal, sys
-left, root = int(sys.argv[1]), sys.argv[2]
-def watch(event, args):
-    global left
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    if writes or event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"):
-        if root in str(args[0]):
+# Forked of a process that has imported all: a victim is killed at its work, not as it imports.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["bambi", "causalbias.cli.main", "skimage.feature", "pywt"])
+_WRITES = os.O_WRONLY | os.O_RDWR
+
+
+def victim(arguments: list[str], out: Path, told: Path, left: int) -> None:
+    """The command line, which ends its own process at the ``left``-th event on files below ``out``.
+
+    An event writes, moves or removes a file. Their number is the last line of ``told``.
+    """
+    for number, path in ((1, os.devnull), (2, told)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal left
+        writes = event == "open" and isinstance(args[2], int) and args[2] & _WRITES
+        moves = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")
+        if (writes or moves) and str(out) in str(args[0]):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(watch)
-atexit.register(lambda: print(-left, file=sys.stderr))
-sys.argv = ["causalbias", *sys.argv[3:]]
-from causalbias.cli.main import app
-app()
-"""
+
+    sys.addaudithook(watch)
+    sys.argv = ["causalbias", *arguments, "-o", str(out)]
+    try:
+        app()
+    finally:
+        print(-left, file=sys.stderr)
+
+
 SAME_BUT = ["seconds"]  # what a table may tell differently
 
 
@@ -98,14 +114,17 @@ VICTIMS: dict[str, Callable[[Path], list[str]]] = {
 }
 
 
-def started(arguments: list[str], out: Path, at_write: int = 0) -> subprocess.Popen[str]:
-    script = [sys.executable, "-c", AT_A_WRITE, str(at_write), str(out)]
-    return subprocess.Popen(
-        [*script, *arguments, "-o", str(out)],
-        text=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def run_victim(
+    arguments: list[str], out: Path, at_write: int = 0, seconds: float | None = None
+) -> tuple[int | None, str]:
+    """Exit code and what was said, of a victim that is killed after so many seconds."""
+    told = out.with_name("told")
+    run = PROCESSES.Process(target=victim, args=(arguments, out, told, at_write))
+    run.start()
+    run.join(seconds)
+    run.kill()
+    run.join()
+    return run.exitcode, told.read_text() if told.exists() else ""
 
 
 def kill_once(
@@ -113,14 +132,11 @@ def kill_once(
 ) -> bool:
     """Start it and kill it; False if it ended by itself before, which must be well."""
     at_write = draw.randint(1, writes) if draw.random() < 0.5 else 0
-    run = started(arguments, out, at_write)
-    try:
-        _, told = run.communicate(timeout=None if at_write else draw.uniform(0, seconds))
-    except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGKILL)
-        _, told = run.communicate()
-    assert run.returncode in (0, -signal.SIGKILL), f"ended with {run.returncode}: {told}"
-    return run.returncode != 0
+    code, told = run_victim(
+        arguments, out, at_write, None if at_write else draw.uniform(0, seconds)
+    )
+    assert code in (0, -signal.SIGKILL), f"ended with {code}: {told}"
+    return code != 0
 
 
 def check_openable(out: Path) -> None:
@@ -188,9 +204,8 @@ def kill(kills: int, *, seed: int = 1, names: list[str] | None = None) -> dict[s
         seconds, writes = {}, {}
         for name in done:
             begun = time.monotonic()
-            run = started(VICTIMS[name](home), home / f"whole {name}")
-            _, told = run.communicate()
-            assert run.returncode == 0, told
+            code, told = run_victim(VICTIMS[name](home), home / f"whole {name}")
+            assert code == 0, told
             seconds[name] = time.monotonic() - begun
             writes[name] = int(told.split()[-1])
             print(f"{name}: {seconds[name]:.0f} s, {writes[name]} operations on files", flush=True)
@@ -203,9 +218,8 @@ def kill(kills: int, *, seed: int = 1, names: list[str] | None = None) -> dict[s
                 check_openable(out)
                 if not killed:
                     break
-            run = started(arguments, out)
-            _, told = run.communicate()
-            assert run.returncode == 0, told
+            code, told = run_victim(arguments, out)
+            assert code == 0, told
             found = differences(home / f"whole {name}", out)
             assert not found, f"{name}: {found}"
             shutil.rmtree(out)

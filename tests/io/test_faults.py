@@ -7,7 +7,9 @@ import resource
 import subprocess
 import sys
 import time
-from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,18 +22,36 @@ from causalbias.analyses.manipulation.analysis import analyse_manipulation
 FRAME = pd.DataFrame({"y": np.random.default_rng(0).normal(size=60), "g": list("abcdef") * 10})
 
 
-def limit(size):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+# Forked of a process that has imported all: what is tried is their work, not seconds of imports.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__, "bambi", "causalbias.cli.main"])
+
+
+class Done(NamedTuple):
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+def run_script(script, arguments, size, folder):
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = ["-c", *map(str, arguments)]
+    if size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    exec(script, {"__name__": "__main__"})
 
 
 def python(script, *arguments, size=None):
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        preexec_fn=None if size is None else partial(limit, size),
-        timeout=300,
-    )
+    """A process that runs a script, in which no file may grow beyond so many bytes."""
+    with TemporaryDirectory() as folder:
+        run = PROCESSES.Process(target=run_script, args=(script, arguments, size, Path(folder)))
+        run.start()
+        run.join(300)
+        run.kill()
+        run.join()
+        said = [(Path(folder) / name).read_text() for name in ("stdout", "stderr")]
+    return Done(run.exitcode, *said)
 
 
 SAVE = """
@@ -166,7 +186,9 @@ except KeyboardInterrupt:
 def test_interrupted_nuts_gives_no_fit(tmp_path, monkeypatch):
     """Interrupted, nutpie returns what it has by then, which is no posterior."""
     monkeypatch.chdir(tmp_path)
-    assert python(INTERRUPTED).stdout.strip() == "interrupted False"
+    command = [sys.executable, "-c", INTERRUPTED]  # not forked: there nutpie waits for ever
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "interrupted False"
 
 
 def test_interrupted_the_command_line_says_so_in_one_line(tmp_path):
@@ -200,12 +222,9 @@ def analyse(out):
 def test_killed_at_any_moment_the_next_run_goes_on(tmp_path):
     """SIGKILL at random times; what is there opens, and the end is that of an undisturbed run."""
     moments, whole, killed = random.Random(1), tmp_path / "whole", tmp_path / "killed"
-    # Forked of a process that has imported all: a run is killed at its work, and not as it imports.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["bambi", analyse_manipulation.__module__])
 
     def run_of(out, seconds=None):
-        begun, run = time.monotonic(), processes.Process(target=analyse, args=(out,))
+        begun, run = time.monotonic(), PROCESSES.Process(target=analyse, args=(out,))
         run.start()
         run.join(seconds)
         run.kill()
