@@ -16,8 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import solve_triangular
 
+from causalbias.inference.laplace.cholesky import factor_of
 from causalbias.inference.laplace.curvature import curvature_of, gradient_of
 from causalbias.inference.laplace.disc_curvature import disc_curvature_of, disc_gradient_of
 from causalbias.inference.laplace.disc_quadrature import N_MOMENTS, disc_level_moments
@@ -32,6 +33,7 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm
 
 _MAX_STEPS = 60
 _NEAR = 0.25  # twice what a step gains where the mode is within half a posterior sd
+DEAR = 1000  # effects of which a factor takes much longer than a gradient
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,8 @@ def find_conditional(
 
     With ``near``, the factor of the curvature at a mode close by, it stands for that here until
     the last step, as long as each step gains a quarter of what the one before did at most:
-    curvatures cost several times as much as gradients.
+    curvatures cost several times as much as gradients. Where factors are dear, so does the factor
+    of the last exact step.
 
     Raises
     ------
@@ -213,6 +216,8 @@ def find_conditional(
         if exact:
             chol = factored_curvature(target, factors, moments)
             direction, decrement = _step(chol.T, gradient)
+            if len(x) > DEAR and decrement < len(x):  # within about an sd of each
+                near = chol
         best, lead_mode, size = (value, x), modes, 1.0
         if exact and decrement < tolerance:
             # the density is that of x, and the last step adds what a quadratic adds
@@ -234,15 +239,6 @@ def find_conditional(
         "no mode was found: a coefficient or cut runs away (separation, or a category that a "
         "coefficient predicts without error); give it a tighter prior"
     )
-
-
-def factor_of(matrix: FloatArray) -> FloatArray:
-    """Return the lower Cholesky factor of a matrix whose lower triangle is given; overwrite it."""
-    # row-major lower is column-major upper: no copy
-    upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
-    if info != 0:
-        raise EngineError("the curvature is not positive: an effect is not determined")
-    return upper.T
 
 
 def _step(upper: FloatArray, gradient: FloatArray) -> tuple[FloatArray, float]:

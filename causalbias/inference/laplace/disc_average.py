@@ -10,8 +10,10 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy import sparse
+from scipy.linalg import solve_triangular
 
+from causalbias.inference.laplace.cholesky import factor_of, inverse_of
 from causalbias.inference.laplace.conditional import (
     Conditional,
     Target,
@@ -19,7 +21,6 @@ from causalbias.inference.laplace.conditional import (
     curvature_at,
     cuts_apart,
     evaluate,
-    factor_of,
     gradient_at,
 )
 from causalbias.inference.laplace.disc_warp import (
@@ -33,7 +34,10 @@ from causalbias.inference.laplace.nested import ScalePoint
 from causalbias.inference.laplace.rows import Disc
 from causalbias.inference.problem import EngineError, FloatArray
 
-_ROUNDS, _CLOSE = 4, 0.05  # of a search for the mean; and what its last step gains at most
+_ROUNDS = 4  # of a search for the mean
+_CLOSE, _CLOSE_EACH = 0.05, 3e-4  # what its last step gains at most: in all, or of each effect
+_NOISE = 0.1  # of the mean: what it adds to the variance of log weights
+_BATCH, _MOST_BATCHES = 8, 8  # pairs of gradients for it, a batch at least
 _STEP, _SIGNS = 0.05, 4  # of log discriminations, for third derivatives; and how many times
 _EVALUATED = 200_000  # rows of all pairs of draws
 _FEW, _PAIRS = 4, 24  # most pairs, where the mean is known and where it is not
@@ -93,7 +97,8 @@ def averaged_point(
     pairs = int(np.clip(_EVALUATED / len(target.rows.code), 3, most))
     centre, chol = found.x + (0.0 if shift is None else shift), found.chol
     for _ in range(_ROUNDS if shift is None else 1):
-        gradient, curvature = _averages(target, warps, found, centre, chol, pairs, rng, pool)
+        steps = _steps(target, centre, chol, pairs, rng)
+        gradient, curvature = _averages(target, warps, found, centre, steps, pool)
         try:
             chol = factor_of(curvature)
         except EngineError:
@@ -101,11 +106,66 @@ def averaged_point(
         half = solve_triangular(chol, gradient, lower=True)
         if shift is None:
             centre = centre + solve_triangular(chol.T, half)
-        if half @ half < _CLOSE:
+        if half @ half < max(_CLOSE, _CLOSE_EACH * len(centre)):
             break
-    inverse, _ = lapack.dpotri(chol.T, lower=0)  # column-major upper
-    cov = inverse + np.triu(inverse, 1).T
-    return replace(point, found=replace(found, x=centre, chol=chol), cov=cov)
+    if shift is None:
+        centre = _mean(target, warps, found, centre, chol, max(pairs, _BATCH), rng, pool)
+    return replace(point, found=replace(found, x=centre, chol=chol), cov=inverse_of(chol))
+
+
+def _steps(
+    target: Target, centre: FloatArray, chol: FloatArray, pairs: int, rng: np.random.Generator
+) -> list[FloatArray]:
+    """Draw steps from a centre, one of each pair, without those whose cuts all but meet."""
+    steps = solve_triangular(chol.T, rng.standard_normal((len(centre), pairs))).T
+    return [
+        step
+        for step in steps
+        if all(cuts_apart(target, centre + sign * step, centre) for sign in (1, -1))
+    ]
+
+
+def _mean(
+    target: Target,
+    warps: Warps,
+    found: Conditional,
+    centre: FloatArray,
+    chol: FloatArray,
+    batch: int,
+    rng: np.random.Generator,
+    pool: Executor,
+) -> FloatArray:
+    """Return the mean, by gradients about a centre close to it until their noise does no harm.
+
+    An error e of the mean adds ``e' C e`` to the variance of log weights. Of many effects each has
+    its share, and curvatures of as many draws would be dear.
+    """
+
+    def at(step: FloatArray) -> FloatArray:
+        both = [_derivatives(target, warps, found, centre, one)[0] for one in (step, -step)]
+        return 0.5 * solve_triangular(chol, both[0] + both[1], lower=True)
+
+    halves: list[FloatArray] = []
+    for _ in range(_MOST_BATCHES):
+        halves += pool.map(at, _steps(target, centre, chol, batch, rng))
+        if len(halves) > 1 and np.var(halves, axis=0, ddof=1).sum() / len(halves) < _NOISE:
+            break
+    if not halves:
+        return centre
+    return np.asarray(centre + solve_triangular(chol.T, np.mean(halves, axis=0)))
+
+
+def _derivatives(
+    target: Target, warps: Warps, found: Conditional, centre: FloatArray, step: FloatArray
+) -> tuple[FloatArray, FloatArray, sparse.csr_matrix, sparse.csr_matrix]:
+    """Gradient (q,) a step from the centre before the warp; and what the curvature is made of."""
+    moved = (centre + step)[:, None]
+    warped(warps, moved, centre[:, None], _sds(found))
+    x, factors = moved[:, 0], found.factors
+    moments = evaluate(target, found.lead_sd, factors, x, found.lead_mode)[1]
+    slope = gradient_at(target, factors, x, moments)
+    slope, jacobian, bent = unwarped(warps, slope, centre + step, centre, _sds(found))
+    return slope, moments, jacobian, bent
 
 
 def _averages(
@@ -113,34 +173,18 @@ def _averages(
     warps: Warps,
     found: Conditional,
     centre: FloatArray,
-    chol: FloatArray,
-    pairs: int,
-    rng: np.random.Generator,
+    steps: list[FloatArray],
     pool: Executor,
 ) -> tuple[FloatArray, FloatArray]:
-    """Gradient (q,) and curvature (q, q) averaged over draws about a centre.
+    """Gradient (q,) and curvature (q, q) averaged over steps to both sides of a centre.
 
-    Draws come in pairs, in which what is linear cancels; those with cuts that all but meet are
-    left out.
+    What is linear cancels between the sides.
     """
-    steps = solve_triangular(chol.T, rng.standard_normal((len(centre), pairs))).T
-    possible = [
-        step
-        for step in steps
-        if all(cuts_apart(target, centre + sign * step, centre) for sign in (1, -1))
-    ]
-    both = [*possible, *(-step for step in possible)] or [np.zeros_like(centre)]
-
-    s = target.rows.n_effects
+    both, s = [*steps, *(-step for step in steps)] or [np.zeros_like(centre)], target.rows.n_effects
 
     def at(step: FloatArray) -> tuple[FloatArray, FloatArray]:
-        moved = (centre + step)[:, None]
-        warped(warps, moved, centre[:, None], _sds(found))
-        x, factors = moved[:, 0], found.factors
-        moments = evaluate(target, found.lead_sd, factors, x, found.lead_mode)[1]
-        slope = gradient_at(target, factors, x, moments)
-        slope, jacobian, bent = unwarped(warps, slope, centre + step, centre, _sds(found))
-        whole = curvature_at(target, factors, moments, jacobian=jacobian[:s, :s])
+        slope, moments, jacobian, bent = _derivatives(target, warps, found, centre, step)
+        whole = curvature_at(target, found.factors, moments, jacobian=jacobian[:s, :s])
         add_lower(whole, bent)
         return slope, whole
 

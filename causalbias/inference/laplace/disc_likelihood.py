@@ -5,10 +5,11 @@ As `likelihood`, but for the nodes. A row of category c has probability
     P = F(d (cut_c - eta)) - F(d (cut_{c-1} - eta)) = (t - o) / ((1 + o) (1 + t)),
     o = exp(d (eta - cut_c)),    t = exp(d (eta - cut_{c-1})),
 
-F logistic, and its d differs by row and by draw. At nodes in equal steps of eta both o and t are
-multiplied by the same number from node to node, ``exp(d step)``: exponentials are few. Such nodes
-are those of the trapezoidal rule, which for a density on the line is as exact as Gauss-Hermite's
-(Trefethen and Weideman, 2014).
+F logistic, and its d differs by row and by draw. With ``g = exp(d (cut_c - cut_{c-1}))`` it is
+``t = g o``, so that the denominator is ``1 + o ((1 + g) + o g)``. At nodes in equal steps of eta,
+o is multiplied by the same number from node to node, ``exp(d step)``: exponentials are few. Such
+nodes are those of the trapezoidal rule, which for a density on the line is as exact as
+Gauss-Hermite's (Trefethen and Weideman, 2014).
 """
 
 import math
@@ -33,7 +34,7 @@ from causalbias.inference.laplace.likelihood import (
 from causalbias.inference.laplace.quadrature import LOGIT, cell, most_rows
 from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
-from causalbias.inference.problem import FloatArray
+from causalbias.inference.problem import FloatArray, IntArray
 
 _NO_PRODUCT = 600.0  # of the log of what is multiplied
 _ROUNDS = 3  # of centring a level's grid, the draw's own included
@@ -41,29 +42,33 @@ _GRID = 0.375 * np.arange(-16, 17)  # of a level's effect, in standard deviation
 
 
 class _LevelRows(NamedTuple):
-    """Work space for the rows of one level: (rows at least, draws), and ``work`` (8, draws)."""
+    """The rows of one level.
+
+    Attributes
+    ----------
+    eta : ndarray (rows at least, draws)
+        Filled level by level.
+    disc : ndarray (distinct rows, draws)
+        All discriminations there are.
+    which : ndarray (n,)
+        Each row's place among them.
+    work : ndarray (9, draws)
+    """
 
     eta: FloatArray
-    log_disc: FloatArray
     disc: FloatArray
+    which: IntArray
     work: FloatArray
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _new_level_rows(rows: int, lanes: int) -> _LevelRows:
-    eta, log_disc, disc = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
-    return _LevelRows(eta, log_disc, disc, np.empty((8, lanes)))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _fill_level(
-    lo: int, hi: int, of_eta: DrawnPredictor, of_disc: DrawnPredictor, level_rows: _LevelRows
-) -> None:
-    """Fill eta and the discriminations of a level's rows."""
-    predict(lo, hi, of_eta, level_rows.eta)
-    predict(lo, hi, of_disc, level_rows.log_disc)
-    size = (hi - lo) * level_rows.eta.shape[1]
-    exp_all(level_rows.log_disc.ravel(), size, level_rows.disc.ravel())
+def _new_level_rows(rows: int, lanes: int, log_disc: DrawnPredictor, which: IntArray) -> _LevelRows:
+    """Return work space; discriminations are computed once, many rows have the same."""
+    disc, held = np.empty((len(log_disc.code), lanes)), np.empty((1, lanes))
+    for i in range(len(disc)):
+        predict(i, i + 1, log_disc, held)
+        exp_all(held[0], lanes, disc[i])
+    return _LevelRows(np.empty((rows, lanes)), disc, which, np.empty((9, lanes)))
 
 
 @cache
@@ -92,53 +97,53 @@ def _raise(
     level: FloatArray,
     slope: FloatArray,
 ) -> None:
-    """Fill a row's o, t and ``exp(d step)``, the first rows of ``work``, at the first node.
+    """Fill a row's o at the first node, ``1 + g``, g and ``exp(d step)``, first rows of ``work``.
 
-    Multiplies ``top`` by ``t - o``, and adds d to ``slope``, by which the log likelihood rises with
-    eta; the highest category's log t goes to ``level`` as it is.
+    Of the highest category t is in the place of o. Multiplies ``top`` by ``t - o``, and adds d to
+    ``slope``, by which the log likelihood rises with eta; the highest category's log t goes to
+    ``level`` as it is.
     """
     lanes, last = len(eta), len(cuts) - 2
-    one, two, rate, held = work[0], work[1], work[2], work[3]
+    one, linear, gap, rate, held = work[0], work[1], work[2], work[3], work[4]
     for d in range(lanes):
         held[d] = disc[d] * step[d]
     exp_all(held, lanes, rate)
-    if c < last:
-        for d in range(lanes):
-            held[d] = disc[d] * (eta[d] + first[d] - cuts[c + 1, d])
-        exp_all(held, lanes, one)
+    cut = cuts[min(c + 1, last)]
+    for d in range(lanes):
+        held[d] = disc[d] * (eta[d] + first[d] - cut[d])
+    exp_all(held, lanes, one)
     if c == 0:
         return
     for d in range(lanes):
-        held[d] = disc[d] * (eta[d] + first[d] - cuts[c, d])
         slope[d] += n * disc[d]
-    exp_all(held, lanes, two)
     if c == last:
         for d in range(lanes):
             level[d] += n * held[d]
-    elif n == 1.0:
+        return
+    for d in range(lanes):
+        held[d] = disc[d] * (cuts[c + 1, d] - cuts[c, d])
+    exp_all(held, lanes, gap)
+    for d in range(lanes):
+        linear[d] = 1.0 + gap[d]
+    if n == 1.0:
         for d in range(lanes):
-            top[d] *= two[d] - one[d]
+            top[d] *= one[d] * (gap[d] - 1.0)
     else:
         for d in range(lanes):
-            held[d] = two[d] - one[d]
+            held[d] = one[d] * (gap[d] - 1.0)
         subtract_logs(-n, held, level)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _multiply(c: int, last: int, work: FloatArray, bottom: FloatArray) -> None:
     """Multiply ``bottom`` (Q, draws) by a row's ``(1 + o) (1 + t)``; ``work`` is from `_raise`."""
-    one, two, rate = work[0], work[1], work[2]
+    one, linear, gap, rate = work[0], work[1], work[2], work[3]
     for q in range(len(bottom)):
         own = bottom[q]
         if 0 < c < last:
             for d in range(len(own)):
-                own[d] *= (1.0 + one[d]) * (1.0 + two[d])
+                own[d] *= 1.0 + one[d] * (linear[d] + one[d] * gap[d])
                 one[d] *= rate[d]
-                two[d] *= rate[d]
-        elif c > 0:
-            for d in range(len(own)):
-                own[d] *= 1.0 + two[d]
-                two[d] *= rate[d]
         else:
             for d in range(len(own)):
                 own[d] *= 1.0 + one[d]
@@ -147,13 +152,13 @@ def _multiply(c: int, last: int, work: FloatArray, bottom: FloatArray) -> None:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _most_of_a_row(
-    rows: int, eta: FloatArray, disc: FloatArray, cuts: FloatArray, shift: FloatArray
+    lo: int, hi: int, level_rows: _LevelRows, cuts: FloatArray, shift: FloatArray
 ) -> float:
     """Return a bound of the log of any row's ``(1 + o) (1 + t)`` at any node."""
-    lanes = eta.shape[1]
+    lanes = cuts.shape[1]
     far, sharp = np.zeros(lanes), np.zeros(lanes)
-    for r in range(rows):
-        own, by = eta[r], disc[r]
+    for i in range(lo, hi):
+        own, by = level_rows.eta[i - lo], level_rows.disc[level_rows.which[i]]
         for d in range(lanes):
             far[d] = max(far[d], abs(own[d]))
             sharp[d] = max(sharp[d], by[d])
@@ -179,21 +184,22 @@ def _add_heights(
 ) -> None:
     """Add to ``height``, less the log of ``bottom``, rows' log likelihood at equal shifts of eta.
 
-    ``level_rows`` are from `_fill_level`; ``cuts`` (n_cuts + 2, draws).
+    ``cuts`` (n_cuts + 2, draws).
     """
     category, count = answers.category, answers.counts
-    eta, disc, work = level_rows.eta, level_rows.disc, level_rows.work
+    eta, disc, which, work = level_rows
     shift, bottom, height = nodes.shift, nodes.bottom, nodes.height
     size, lanes = shift.shape
     last, since = len(cuts) - 2, 0
     bottom[:] = 1.0
-    most = _most_of_a_row(hi - lo, eta, disc, cuts, shift)
+    most = _most_of_a_row(lo, hi, level_rows, cuts, shift)
     if link != LOGIT or not most < _NO_PRODUCT:
         for i in range(lo, hi):
-            _add_far(link, category[i], count[i], eta[i - lo], disc[i - lo], cuts, shift, height)
+            own = disc[which[i]]
+            _add_far(link, category[i], count[i], eta[i - lo], own, cuts, shift, height)
         return
     often = int(_NO_PRODUCT / most)
-    top, level, slope, step = work[4], work[5], work[6], work[7]
+    top, level, slope, step = work[5], work[6], work[7], work[8]
     top[:], level[:], slope[:] = 1.0, 0.0, 0.0
     for d in range(lanes):
         step[d] = shift[min(1, size - 1), d] - shift[0, d]
@@ -203,7 +209,8 @@ def _add_heights(
             subtract_logs(1.0, bottom.ravel(), height.ravel())
             subtract_logs(-1.0, top, level)
             bottom[:], top[:], since = 1.0, 1.0, 0
-        _raise(c, n, eta[r], disc[r], cuts, shift[0], step, work, top, level, slope)
+        own = disc[which[lo + r]]
+        _raise(c, n, eta[r], own, cuts, shift[0], step, work, top, level, slope)
         _multiply(c, last, work, bottom)
         since += 1
         if n != 1.0:
@@ -240,23 +247,24 @@ def integrate_disc(
     link: int,
     answers: Answers,
     of_eta: DrawnPredictor,
-    of_disc: DrawnPredictor,
+    log_disc: DrawnPredictor,
+    which: IntArray,
     cuts: FloatArray,
     sd: FloatArray,
     rule: Rule,
     places: NodePlaces,
     total: FloatArray,
 ) -> None:
-    """As `integrate`, with a predictor of the rows' log discriminations, of the same effects.
+    """As `integrate`, with the predictor of all log discriminations there are, and each row's.
 
     The rule's nodes are in equal steps (`equal_steps`).
     """
     lanes = cuts.shape[1]
-    level_rows = _new_level_rows(most_rows(answers.start), lanes)
+    level_rows = _new_level_rows(most_rows(answers.start), lanes, log_disc, which)
     nodes, known, width = new_nodes(len(rule[0]), lanes), np.empty(lanes), np.empty(lanes)
     for j in range(len(answers.start) - 1):
         lo, hi = answers.start[j], answers.start[j + 1]
-        _fill_level(lo, hi, of_eta, of_disc, level_rows)
+        predict(lo, hi, of_eta, level_rows.eta)
         known_part(lo, hi, places.row_curvature, level_rows.eta, known)
         place_nodes(sd, rule, places.pull[j], places.curvature[j], known, width, nodes)
         _add_heights(link, lo, hi, answers, cuts, level_rows, nodes)
@@ -328,7 +336,8 @@ def draw_leading_disc(
     link: int,
     answers: Answers,
     of_eta: DrawnPredictor,
-    of_disc: DrawnPredictor,
+    log_disc: DrawnPredictor,
+    which: IntArray,
     cuts: FloatArray,
     sd: FloatArray,
     places: NodePlaces,
@@ -343,12 +352,12 @@ def draw_leading_disc(
     mean is.
     """
     lanes, size = cuts.shape[1], len(_GRID)
-    level_rows = _new_level_rows(most_rows(answers.start), lanes)
+    level_rows = _new_level_rows(most_rows(answers.start), lanes, log_disc, which)
     nodes, mean, spread = new_nodes(size, lanes), np.empty(lanes), np.empty(lanes)
     shift, height, bottom, found = nodes.shift, nodes.height, nodes.bottom, np.empty(lanes)
     for j in range(len(answers.start) - 1):
         lo, hi = answers.start[j], answers.start[j + 1]
-        _fill_level(lo, hi, of_eta, of_disc, level_rows)
+        predict(lo, hi, of_eta, level_rows.eta)
         known_part(lo, hi, places.row_curvature, level_rows.eta, mean)
         for d in range(lanes):
             inner = 1.0 + sd[d] * sd[d] * places.curvature[j]

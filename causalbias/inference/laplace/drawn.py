@@ -69,12 +69,16 @@ class DrawnRows(NamedTuple):
     cuts : ndarray (draws, n_cuts + 2)
         With minus and plus infinity at the ends.
     log_disc : PredictorDraws or None
-        Of the same effects; None where all rows discriminate equally.
+        Of the same effects, a row for each discrimination that differs; None where all rows
+        discriminate equally.
+    which : ndarray (n,)
+        The row of ``log_disc`` that each row has.
     """
 
     eta: PredictorDraws
     cuts: FloatArray
     log_disc: PredictorDraws | None
+    which: IntArray
 
     @property
     def lanes(self) -> int:
@@ -96,10 +100,13 @@ def drawn_rows(target: Target, raw: FloatArray) -> DrawnRows:
     links = rows.indptr, rows.column, rows.value, rows.code
     eta = PredictorDraws(*links, rows.design, rows.offset, effects, by_eta.T)
     if (disc := rows.disc) is None:
-        return DrawnRows(eta, cuts, None)
-    links = disc.indptr, disc.column, disc.value, rows.code
-    none = np.zeros(len(disc.design))
-    return DrawnRows(eta, cuts, PredictorDraws(*links, disc.design, none, effects, by_disc.T))
+        return DrawnRows(eta, cuts, None, rows.code)
+    code, design = rows.code[disc.distinct.row], disc.design
+    if not design.shape[1]:  # one row of zeros, where there may be as many as pairs
+        code, design = np.zeros_like(code), design[:1]
+    links, none = (*disc.distinct.links, code), np.zeros(len(design))
+    log_disc = PredictorDraws(*links, design, none, effects, by_disc.T)
+    return DrawnRows(eta, cuts, log_disc, disc.distinct.which)
 
 
 def add_log_likelihoods(
@@ -140,7 +147,7 @@ def log_likelihoods(
             integrate(link, answers, drawn.eta.at(side), *given, total)
         else:
             eta, log_disc = drawn.eta.at(side), drawn.log_disc.at(side)
-            integrate_disc(link, answers, eta, log_disc, *given, total)
+            integrate_disc(link, answers, eta, log_disc, drawn.which, *given, total)
         out[part] += total[: len(part)]
 
 
@@ -157,7 +164,7 @@ def disc_leading_effects(
 
     ``uniform`` (draws, levels) says below which share of its density each effect lies.
     """
-    eta, cuts, log_disc = drawn
+    eta, cuts, log_disc, which = drawn
     assert log_disc is not None
     lanes = drawn.lanes
 
@@ -165,7 +172,7 @@ def disc_leading_effects(
         side = slice(first, first + lanes)
         own, share = np.ascontiguousarray(cuts[side].T), np.ascontiguousarray(uniform[side].T)
         out = np.empty_like(share)
-        predictors = eta.at(side), log_disc.at(side)
+        predictors = eta.at(side), log_disc.at(side), which
         draw_leading_disc(link, answers, *predictors, own, sd[side], places, share, out)
         return out.T
 

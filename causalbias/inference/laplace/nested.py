@@ -7,7 +7,7 @@ The nested approximation (Rue, Martino and Chopin 2009) of the scales' log densi
 x* the mode of x given theta and C the curvature there (`conditional`). By Fisher's identity the
 gradient of ``log p(y | theta)`` is the mean of that of ``log p(y, x | theta)`` over x; with x
 normal about its mode this needs its covariance and nothing else. What the change of C itself adds
-is left out: this only starts the importance sampler.
+is left out (but see `_means`): this only starts the importance sampler.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import solve_triangular
 
+from causalbias.inference.laplace.cholesky import inverse_of
 from causalbias.inference.laplace.conditional import (
+    DEAR,
     Conditional,
     Target,
     cuts_apart,
@@ -30,8 +32,9 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm
 from causalbias.inference.scales import Scales, unpack
 
 _STEP = 0.05
-_PAIRS = 12
+_PAIRS, _FEW_PAIRS = 12, 3
 _MAX_ROUNDS = 25
+_MAX_ALONE, _REACH = 12, 0.75  # steps of one point each, where points are dear; and how long
 _MAX_VARIANCE = 50.0  # of what flat coefficients add to the linear predictor
 
 
@@ -51,6 +54,9 @@ class ScalePoint:
         Nested Laplace approximation of the log density of theta.
     gradient : ndarray (d,)
         Of that, roughly.
+    information : ndarray (d,)
+        About minus its second derivatives: what levels say of their own covariance, each in the
+        part that the data determine.
     """
 
     theta: FloatArray
@@ -59,6 +65,7 @@ class ScalePoint:
     slopes: FloatArray
     log_density: float
     gradient: FloatArray
+    information: FloatArray
 
 
 def scales_of(theta: FloatArray, terms: Sequence[GroupTerm]) -> Scales:
@@ -106,11 +113,13 @@ def scale_point(
         if near is None:
             raise
         found = find_conditional(target, lead_sd, factors, start_of(target), np.zeros_like(modes))
-    inverse, _ = lapack.dpotri(found.chol.T, lower=0)  # column-major upper
-    cov = inverse + np.triu(inverse, 1).T
-    slopes, gradient = _by_theta(target, terms, theta, found, cov)
+    cov = inverse_of(found.chol)
+    about, square = found.x, found.lead_square
+    if target.rows.disc is not None and len(found.x) > DEAR:
+        about, square = _means(target, found, cov)
+    slopes, gradient, information = _by_theta(target, terms, theta, found, cov, about, square)
     log_density = float(scales.log_prior[0]) + found.log_marginal
-    return ScalePoint(theta, found, cov, slopes, log_density, gradient)
+    return ScalePoint(theta, found, cov, slopes, log_density, gradient, information)
 
 
 def _by_theta(
@@ -119,28 +128,35 @@ def _by_theta(
     theta: FloatArray,
     found: Conditional,
     cov: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return the derivative of the mode, and the gradient of the log density, by theta.
+    about: FloatArray,
+    lead_square: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the derivative of the mode, gradient and information of the log density, by theta.
 
     With ``dL = L M`` the mode moves by ``cov (M + M') u - M u`` and the log density by the sum
-    over levels of ``u' M u + tr(M cov) - tr(M)``.
+    over levels of ``m' M m + tr(M cov) - tr(M)``, m their mean, ``about`` (q,); by the log of the
+    leading sd by ``lead_square``. With R the part of a level's effects that the data determine,
+    ``1 - cov``, its information is ``tr((R (M + M') R)^2) / 2``.
     """
     h, d = 1e-5, len(theta)
     steps = np.vstack([theta + h * np.eye(d), theta - h * np.eye(d)])
     around = scales_of(steps, terms)
     gradient = (around.log_prior[:d] - around.log_prior[d:]) / (2 * h)
-    slopes = np.zeros((len(found.x), d))
+    slopes, information = np.zeros((len(found.x), d)), np.ones(d)
     at = 0
     for t, term in enumerate(terms):
         k, own = term.k, term.n_theta
         if term is target.rows.leading:
-            gradient[at] += found.lead_square
+            gradient[at] += lead_square
+            pulled = found.lead_sd**2 * found.places.curvature
+            information[at] += 2 * float(((pulled / (1 + pulled)) ** 2).sum())
             at += own
             continue
         place = target.rows.place(term)
         slab, factor = target.rows.slabs[place], found.factors[place]
-        u = found.x[slab].reshape(-1, k)
+        u, mean = found.x[slab].reshape(-1, k), about[slab].reshape(-1, k)
         block = cov[slab, slab].reshape(len(u), k, len(u), k)
+        known = np.eye(k) - block[np.arange(len(u)), :, np.arange(len(u)), :]
         spread = (
             np.einsum("niNj,nN->ij", block, np.eye(len(u)))
             if k > 1
@@ -149,12 +165,40 @@ def _by_theta(
         for j in range(at, at + own):
             moved = (around.factors(j)[t] - around.factors(d + j)[t]) / (2 * h)
             m = solve_triangular(factor, moved, lower=True)
-            gradient[j] += float(np.sum((u @ m.T) * u) + np.sum(m * spread.T))
+            gradient[j] += float(np.sum((mean @ m.T) * mean) + np.sum(m * spread.T))
             gradient[j] -= len(u) * float(np.trace(m))
+            information[j] += 0.5 * float(((known @ (m + m.T) @ known) ** 2).sum())
             slopes[:, j] = cov[:, slab] @ (u @ (m + m.T)).ravel()
             slopes[slab, j] -= (u @ m.T).ravel()
         at += own
-    return slopes, gradient
+    return slopes, gradient, information
+
+
+def _means(target: Target, found: Conditional, cov: FloatArray) -> tuple[FloatArray, float]:
+    """Return the mean of x, and that of ``lead_square``, by pairs of draws about the mode.
+
+    Where rows discriminate unequally these are far from what they are at the mode, and so is the
+    gradient by theta. The draws are the same at each theta, so that it is smooth.
+    """
+    z = np.random.default_rng(1).standard_normal((len(found.x), _FEW_PAIRS))
+    gradients, squares = [], []
+    for step in solve_triangular(found.chol.T, z).T:
+        if not all(cuts_apart(target, found.x + sign * step, found.x) for sign in (1, -1)):
+            continue
+        for x in (found.x + step, found.x - step):
+            _, moments, levels, _ = evaluate(
+                target, found.lead_sd, found.factors, x, found.lead_mode
+            )
+            gradients.append(gradient_at(target, found.factors, x, moments))
+            squares.append(float((levels[:, 2] - 1).sum()))
+    if not gradients:
+        return found.x, found.lead_square
+    mean = found.x + cov @ np.mean(gradients, axis=0)
+    if not cuts_apart(target, mean, found.x):
+        return found.x, found.lead_square
+    levels = evaluate(target, found.lead_sd, found.factors, mean, found.lead_mode)[2]
+    moved = float((levels[:, 2] - 1).sum()) - found.lead_square
+    return mean, float(np.mean(squares)) + moved
 
 
 def lead_slope(target: Target, point: ScalePoint) -> FloatArray:
@@ -207,7 +251,8 @@ def find_scales(
     The curvature is that of the rough gradient's differences; the gradient itself comes from
     differences of the density, which has all that the rough one leaves out. Where that is much of
     the curvature, whole steps would go to and fro: they are shortened as the gradients at both ends
-    of the last one ask for.
+    of the last one ask for. Where points are dear and their gradients good (`_means`),
+    `_climb` goes most of the way without differences.
 
     Returns
     -------
@@ -216,10 +261,13 @@ def find_scales(
         Inverse curvature there, made positive.
     """
     point = scale_point(target, terms, start, None)
-    d = len(start)
+    d, dear = len(start), target.rows.disc is not None and len(point.found.x) > DEAR
     inverse, h = np.eye(d), np.full(d, 0.1)
+    hessian, beside = np.diag(point.information), np.zeros(d)
     size, moved, before = 1.0, np.zeros(d), np.zeros(d)
     for _ in range(_MAX_ROUNDS if d else 0):
+        if dear:
+            point = _climb(target, terms, point, hessian, beside)
         near = list(
             pool.map(
                 lambda step, here=point: scale_point(target, terms, here.theta + step, here),
@@ -239,10 +287,43 @@ def find_scales(
         if (np.abs(step) < 0.2 * width).all():
             break
         h = np.clip(0.5 * width, 1e-3, 0.1)
+        if dear:
+            beside = gradient - point.gradient
+            continue
         step *= min(1.0, 1.5 / np.abs(step).max())
         moved, before = step, gradient
         point = scale_point(target, terms, point.theta + step, point)
     return point, inverse
+
+
+def _climb(
+    target: Target,
+    terms: Sequence[GroupTerm],
+    point: ScalePoint,
+    hessian: FloatArray,
+    beside: FloatArray,
+) -> ScalePoint:
+    """Climb without differences until steps are short.
+
+    ``hessian`` (d, d), about minus that of the log density, is brought up to date by the gradients
+    along the way (BFGS); what these leave out, ``beside`` (d,), is taken to stay as it is. Of a
+    step that leads down only the curvature is kept.
+    """
+    reach = _REACH
+    for _ in range(_MAX_ALONE):
+        inverse = _positive_inverse(hessian)
+        step = inverse @ (point.gradient + beside)
+        if (np.abs(step) < 0.1 * np.sqrt(np.diag(inverse))).all():
+            break
+        step *= min(1.0, reach / np.abs(step).max())
+        ahead = scale_point(target, terms, point.theta + step, point)
+        fell, pulled = point.gradient - ahead.gradient, hessian @ step
+        if min(step @ fell, step @ pulled) > 0:
+            hessian = hessian - np.outer(pulled, pulled) / (step @ pulled)
+            hessian += np.outer(fell, fell) / (step @ fell)
+        reach = _REACH if ahead.log_density > point.log_density else 0.25 * np.abs(step).max()
+        point = max(point, ahead, key=lambda one: one.log_density)
+    return point
 
 
 def check_determined(target: Target, cov: FloatArray) -> None:

@@ -36,6 +36,24 @@ class Answers(NamedTuple):
     counts: FloatArray
 
 
+class Distinct(NamedTuple):
+    """The rows of a predictor that differ.
+
+    Attributes
+    ----------
+    row : ndarray (distinct,)
+        A row that has each.
+    which : ndarray (n,)
+        Which of them each row has.
+    links : tuple of ndarray
+        Their effects in compressed rows: starts, columns, values.
+    """
+
+    row: IntArray
+    which: IntArray
+    links: tuple[IntArray, IntArray, FloatArray]
+
+
 @dataclass(frozen=True)
 class Disc:
     """Linear predictor of the rows' log discriminations.
@@ -47,6 +65,8 @@ class Disc:
     design : ndarray (m, p)
         Its rows of the design, by the code of `Rows`.
     terms : tuple of GroupTerm
+    distinct : Distinct
+        Its rows that differ: few, where annotators discriminate unequally.
     """
 
     indptr: IntArray
@@ -54,6 +74,7 @@ class Disc:
     value: FloatArray
     design: FloatArray
     terms: tuple[GroupTerm, ...]
+    distinct: Distinct
 
 
 @dataclass(frozen=True)
@@ -174,7 +195,8 @@ def build_rows(
         dense += disc.terms
         starts, columns, values, more = _links(disc.terms, source)
         design = np.ascontiguousarray(disc.design[first])
-        own = Disc(starts, columns + n_effects, values, design, disc.terms)
+        distinct = _distinct_rows(disc, source, n_effects)
+        own = Disc(starts, columns + n_effects, values, design, disc.terms, distinct)
         n_effects += more
     code = code[source]
     start = np.append(start, len(source)).astype(np.int64)
@@ -209,6 +231,14 @@ def _links(
     links = sparse.hstack([effects_design(t) for t in terms], format="csr")[source]
     column, value = links.indices.astype(np.int64), links.data.astype(float)
     return links.indptr.astype(np.int64), column, value, int(links.shape[1])
+
+
+def _distinct_rows(predictor: Predictor, source: IntArray, n_before: int) -> Distinct:
+    """The rows of a predictor that differ, whose effects come after others."""
+    parts = [part for t in predictor.terms for part in (t.codes, t.columns, t.weights)]
+    row, which = distinct_rows(np.column_stack([predictor.design, *parts])[source].astype(float))
+    starts, columns, values, _ = _links(predictor.terms, source[row])
+    return Distinct(row, which, (starts, columns + n_before, values))
 
 
 def _leading_term(terms: tuple[GroupTerm, ...]) -> int | None:

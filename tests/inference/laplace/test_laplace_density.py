@@ -214,7 +214,7 @@ def test_levels_against_brute_force(name, sd, link):
     log_likelihoods(
         LINKS[link],
         Answers(start, category, count),
-        DrawnRows(without_effects(eta[None]), ends[None], None),
+        DrawnRows(without_effects(eta[None]), ends[None], None, np.arange(len(eta))),
         np.array([sd]),
         (node, log_weight),
         places,

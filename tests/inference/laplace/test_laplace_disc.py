@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from causalbias.inference.laplace import conditional as c
-from causalbias.inference.laplace import sample_laplace
+from causalbias.inference.laplace import nested, sample_laplace
 from causalbias.inference.laplace.disc_warp import Bend, Warp, Warps, find_warps, unwarped, warped
 from causalbias.inference.laplace.drawn import (
     DrawnRows,
@@ -189,6 +189,7 @@ def test_leading_effects_are_drawn_from_their_posterior(
         without_effects(np.tile(eta, (size, 1))),
         np.tile(cuts, (size, 1)),
         without_effects(np.tile(np.log(disc), (size, 1))),
+        np.arange(4),
     )
     poor = NodePlaces(np.array([1.0]), np.array([2.0]), np.zeros(4))  # a guess of where the mode is
     uniform = (np.arange(size) + 0.5) / size
@@ -264,6 +265,40 @@ def test_the_posterior_is_that_of_weighted_draws_of_the_prior() -> None:
         spread = np.sqrt(weight @ (theirs - mean) ** 2)
         assert abs(ours.mean() - mean) < 5 * error * spread, name
         assert ours.std() == pytest.approx(spread, rel=0.15), name
+
+
+def test_where_points_are_dear_a_search_ends_at_the_same_scales(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The way there is by gradients alone; near the mode both take differences."""
+    rng = np.random.default_rng(4)
+    n, item = 600, np.repeat(np.arange(100), 6)
+    annotator, log_disc = rng.integers(0, 12, n), 0.4 * rng.standard_normal(12)
+    eta = 0.8 * rng.standard_normal(100)[item] + 0.6 * rng.standard_normal(12)[annotator]
+    noise = rng.logistic(size=n) * np.exp(-log_disc)[annotator]
+    terms = term("1|g", ones(n), item, 100), term("1|h", ones(n), annotator, 12)
+    own = Predictor(
+        "disc", np.empty((n, 0)), *np.empty((2, 0)), (term("d|h", ones(n), annotator, 12),)
+    )
+    y = np.digitize(eta + noise, [-1.0, 0.3, 1.5]).astype(float)
+    made = replace(problem(y, rng.standard_normal((n, 1)), terms, beta_sd=2.5), further=(own,))
+    target, points, modes = target_of(made, OPTIONS), [], []
+    at_theta = nested.scale_point
+
+    def counted(*given) -> nested.ScalePoint:
+        points.append(given)
+        return at_theta(*given)
+
+    monkeypatch.setattr(nested, "scale_point", counted)
+    with ThreadPoolExecutor(1) as pool:
+        for dear in (1000, 10):
+            monkeypatch.setattr(nested, "DEAR", dear)
+            points.clear()
+            start = nested.start_scales(target.terms)
+            modes.append((*nested.find_scales(target, target.terms, start, pool), len(points)))
+    (usual, cov, many), (found, _, few) = modes
+    assert few < many
+    assert (np.abs(found.theta - usual.theta) < 0.3 * np.sqrt(np.diag(cov))).all()
 
 
 def test_terms_of_disc_have_names_of_their_own() -> None:
