@@ -38,9 +38,9 @@ def datagrid(fit: xr.DataTree, **values: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row each combination, with the columns of the population's terms and of slopes of
-        groups; for `predictions` and `effects` as `newdata`. Without columns that name groups,
-        their outcomes are those of new ones.
+        A row each combination, with the columns of the population's terms, of slopes of groups and
+        of ``thres(gr=item)``; for `predictions` and `effects` as `newdata`. Without columns that
+        name groups, their outcomes are those of new ones.
 
     Raises
     ------
@@ -168,13 +168,12 @@ def _predictors(model: FittedModel) -> list[str]:
     for one in model.spec.formulas:
         for part in group_parts(one):
             known.update(formula_columns(f"response__ ~ {part.effects}")[1])
-    every = [name for one in model.spec.formulas for name in formula_columns(one)[1]]
-    return [name for name in dict.fromkeys(every) if name in known and name != response]
+    return [name for name in model.columns if name in known and name != response]
 
 
 def _levels_by_number(model: FittedModel) -> set[str]:
     """Columns whose numbers are levels to the formula: between them there is nothing."""
-    found: set[str] = set()
+    found = {name for name in (model.spec.limits.group,) if name is not None}
     for one in (model, *model.parts.values()):
         found |= read_as_levels(one.common_terms)
         found.update(name for group in one.groups for names in group.members for name in names)

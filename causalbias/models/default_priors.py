@@ -1,6 +1,6 @@
 """Default priors in the units of the response: bambi's rules, with the family's units."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import bambi as bmb
@@ -46,13 +46,19 @@ def scale_priors(model: bmb.Model, family: Family, repeats: FloatArray | None = 
         _Scaler(model, family, repeats).scale()
 
 
-def set_thresholds(model: bmb.Model, family: Family, sizes: Sequence[int], centre: float) -> None:
-    """Give sets of thresholds of these sizes their default means about a centre; in place."""
+def set_thresholds(
+    model: bmb.Model, family: Family, sizes: Sequence[int], centres: Iterable[float]
+) -> None:
+    """Give sets of thresholds of these sizes their default means, each about a centre; in place.
+
+    Centres (sets,) are the means of the offset in the sets' rows: see `scale_priors`.
+    """
     means = [
         np.round(np.linspace(-2, 2, num=size), 2) if family.thresholds_ascend else np.zeros(size)
         for size in sizes
     ]
-    model.parameters["threshold"].prior.update(mu=np.concatenate(means) + centre)
+    means = [mean + centre for mean, centre in zip(means, centres, strict=True)]
+    model.parameters["threshold"].prior.update(mu=np.concatenate(means))
 
 
 class _Scaler(PriorScaler):
@@ -128,7 +134,7 @@ class _Scaler(PriorScaler):
         if default:
             cuts = len(self.model.response_term.levels) - 1
             centre = float(average(self.offset, self.repeats))
-            set_thresholds(self.model, self.family, [cuts], centre)
+            set_thresholds(self.model, self.family, [cuts], [centre])
 
     def scale_response(self) -> None:
         """Give parameters of the distribution the family's default priors."""

@@ -129,8 +129,9 @@ class ModelDesign:
         if found.threshold_sets is not None:
             check_told_apart(found, found.threshold_sets)
             if "threshold" not in spec.priors:
-                centre = float(average(found.offset, found.repeats))
-                set_thresholds(found.bambi, found.family, found.threshold_sets.sizes, centre)
+                sets = found.threshold_sets
+                centres = sets.means(found.offset, frame, found.repeats)
+                set_thresholds(found.bambi, found.family, sets.sizes, centres)
         return found
 
     def _part(self, name: str) -> "PartDesign":

@@ -47,11 +47,11 @@ def get_prior(
         coefficient, or the average step of a monotone effect), "simo" (shares of such steps),
         "meanme" and "sdme" (mean and spread of a covariate measured with error), "sd" and "cor" (of
         the effects of a group term) or "parameter" (of the distribution). ``parameter``: the name
-        under which ``fit(priors=)`` takes it, with the column in brackets where a term has several.
-        ``prior``: as text. ``source``: "default" or "given". ``response_unit`` and ``column_unit``:
-        the spread of the response, on the scale of the linear predictor, and that of the column, by
-        which a default is scaled: 2.5 response units per column unit, or more where numbers lie far
-        from zero.
+        under which ``fit(priors=)`` takes it, with the column in brackets where a term has several,
+        and the number of the threshold where defaults of thresholds differ. ``prior``: as text.
+        ``source``: "default" or "given". ``response_unit`` and ``column_unit``: the spread of the
+        response, on the scale of the linear predictor, and that of the column, by which a default
+        is scaled: 2.5 response units per column unit, or more where numbers lie far from zero.
 
     Raises
     ------
@@ -77,8 +77,7 @@ def get_prior(
         if name in model.parts:
             rows += _of_predictor(model.parts[name], arrays.parts[name], f"{name}_", of_several)
         else:
-            prior = model.prior(name)
-            rows.append(("parameter", name, _text(prior), name, np.nan, np.nan))
+            rows += _of_parameter(model, name)
     for one in arrays.shared:
         name = one.shared.correlation
         rows.append(("cor", name, f"LKJ({one.lkj_eta:g})", name, np.nan, np.nan))
@@ -103,6 +102,21 @@ def _names(row: Row, rows: list[Row], spec: ModelSpec) -> set[str]:
         return {name, label}
     # monotone effects are not shrunk with others
     return {name, label} if shrinks and "mo(" in name else {name, label, of_class}
+
+
+def _of_parameter(model: ModelDesign, name: str) -> list[Row]:
+    """Of a parameter of the distribution; of each threshold where their priors differ."""
+    prior = model.prior(name)
+    several = max((np.size(one) for one in getattr(prior, "args", {}).values()), default=1)
+    texts = [_text(prior, k) for k in range(several)]
+    if len(set(texts)) == 1:
+        return [("parameter", name, texts[0], name, np.nan, np.nan)]
+    sets = model.threshold_sets
+    labels = list(map(str, range(several))) if sets is None else sets.labels
+    return [
+        ("parameter", f"{name}[{label}]", text, name, np.nan, np.nan)
+        for label, text in zip(labels, texts, strict=True)
+    ]
 
 
 def _of_predictor(

@@ -13,17 +13,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
+from causalbias.models.columns import triangle
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.levels import Level, levels_of
 from causalbias.models.specification import ModelSpec
+from causalbias.study.columns import label_of
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 # A threshold that a level has not: F is one there to all digits. A number, so that gradients are.
 BEYOND = 1e3
+TOLERANCE = 1e-8  # of columns of length one, what rounding may leave of zero
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,14 @@ class ThresholdSets:
             return found
         highest = len(answers) - 1 - (counts[:, ::-1] > 0).argmax(axis=1)
         for level, own, top in zip(known, counts, highest, strict=True):
-            _check_answers(own[: top + 1], answers, f"{column} {str(level)!r}", column)
+            _check_answers(own[: top + 1], answers, f"{column} {label_of(level)!r}", column)
         return cls(column, tuple(known), tuple(int(one) for one in highest))
 
     @property
     def labels(self) -> list[str]:
         """Level and number of each threshold, as a posterior has them."""
         return [
-            f"{level}, {k}"
+            f"{label_of(level)}, {k}"
             for level, size in zip(self.levels, self.sizes, strict=True)
             for k in range(size)
         ]
@@ -122,13 +125,19 @@ class ThresholdSets:
         if (found < 0).any():
             row = int((found < 0).argmax())
             raise DataError(
-                f"{values.iloc[row]!r} is no level of {self.column!r} that was fitted, so that its "
-                "thresholds are not known",
-                hint=f"use one of {', '.join(map(str, self.levels[:12]))}",
+                f"{shown(values.iloc[row])} is no level of {self.column!r} that was fitted, so "
+                "that its thresholds are not known",
+                hint=f"use one of {', '.join(map(label_of, self.levels[:12]))}",
                 column=self.column,
                 row=row + 1,
             )
         return np.asarray(found)
+
+    def means(self, values: Floats, frame: pd.DataFrame, repeats: Floats | None) -> Floats:
+        """Mean (levels,) of numbers (rows,) in the rows of each level, which count so often."""
+        codes = self.codes(frame)
+        counts = np.ones(len(codes)) if repeats is None else repeats
+        return np.asarray(np.bincount(codes, counts * values) / np.bincount(codes, counts))
 
     def at(self, thresholds: Floats, frame: pd.DataFrame) -> Floats:
         """Thresholds (draws, rows, most) of rows, of all sets' (draws, all)."""
@@ -199,11 +208,6 @@ class _Design(Protocol):
     def fitted_columns(self) -> Floats: ...
 
 
-def _rank(columns: Floats) -> int:
-    """How many columns are left without those that follow from others; all are of length one."""
-    return int(np.linalg.matrix_rank(columns, tol=1e-8)) if columns.shape[1] else 0
-
-
 def check_told_apart(model: _Design, sets: ThresholdSets) -> None:
     """Refuse effects that differ between levels only, as the levels' thresholds do.
 
@@ -215,15 +219,8 @@ def check_told_apart(model: _Design, sets: ThresholdSets) -> None:
     DataError
         With the terms.
     """
-    codes, columns = sets.codes(model.frame), model.fitted_columns
-    columns = columns - columns.mean(axis=0)
-    columns = columns / (np.linalg.norm(columns, axis=0) + 1e-300)
-    within = columns.copy()
-    for level in range(len(sets.levels)):
-        within[codes == level] -= columns[codes == level].mean(axis=0)
-    told = []
-    if _rank(within) < _rank(columns):
-        told = list(model.coefficient_terms)
+    codes = sets.codes(model.frame)
+    told = _same_within(model, codes)
     for one in model.groups:
         own = one.codes(model.frame)
         if "1" in one.effects and own.shape[1] == 1:
@@ -237,3 +234,29 @@ def check_told_apart(model: _Design, sets: ThresholdSets) -> None:
             f"{sets.column!r}: the thresholds have it",
             column=sets.column,
         )
+
+
+def _same_within(model: _Design, codes: Codes) -> list[str]:
+    """Terms of which some combination is the same in all rows of each level."""
+    columns = model.fitted_columns
+    if not columns.shape[1]:
+        return []
+    # An ordinal model has no intercept: its columns are those of the terms, in their order.
+    widths = [np.size(one.data) // len(codes) for one in model.coefficient_terms.values()]
+    columns -= columns.mean(axis=0)
+    columns /= np.linalg.norm(columns, axis=0) + 1e-300
+    among_all, _ = _directions(columns)
+    sums = np.array([np.bincount(codes, one) for one in columns.T]).T
+    columns -= (sums / np.bincount(codes)[:, None])[codes]
+    within, free = _directions(columns)
+    if within == among_all:
+        return []
+    names = np.repeat(list(model.coefficient_terms), widths)
+    return list(dict.fromkeys(names[(np.abs(free) > TOLERANCE).any(axis=0)].tolist()))
+
+
+def _directions(columns: Floats) -> tuple[int, Floats]:
+    """The rank of columns (rows, p), and the combinations (free, p) of them that are zero."""
+    _, size, directions = np.linalg.svd(triangle(columns))
+    rank = int((size > TOLERANCE).sum())
+    return rank, directions[rank:]

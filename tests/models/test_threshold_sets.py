@@ -232,3 +232,58 @@ def test_levels_that_are_missing_or_unseen_or_of_one_answer(rows, fit):
         cb.effects(fit, "item", scale="link")
     with pytest.raises(DataError, match="ordered answers"):
         cb.fit("x | thres(gr=item) ~ 1", rows)
+
+
+def test_what_tells_nothing_of_a_level_is_named_alone(rows):
+    for formula, told in {
+        "x*item": "what item adds",
+        "x + race + mean_of_item": "what mean_of_item adds",
+        "x + (1|kind)": r"what \(1\|kind\) adds",
+    }.items():
+        more = {"mean_of_item": rows["item"].map({"a": 1.0, "b": 2.0, "c": 4.0})}
+        more |= {"kind": rows["item"].map({"a": "k", "b": "k", "c": "l"}), "race": list("vw") * 360}
+        with pytest.raises(DataError, match=told):
+            cb.fit(f"score | thres(gr=item) ~ {formula}", rows.assign(**more), family="cumulative")
+
+
+def test_an_offset_of_a_level_moves_its_thresholds_and_nothing_else(rows):
+    add = {"a": 30.0, "b": -30.0, "c": 0.0}
+    offset = rows["item"].map(add)
+    priors = [
+        ModelDesign.of(spec, model_frame(spec, frame)).prior("threshold").args
+        for spec, frame in (
+            (SPEC, rows),
+            (
+                ModelSpec("score ~ x + offset(o)", "cumulative", limits=SPEC.limits),
+                rows.assign(o=offset),
+            ),
+        )
+    ]
+    own = np.repeat([add[item] for item in CUTS], [len(cuts) for cuts in CUTS.values()])
+    np.testing.assert_allclose(priors[1]["mu"], priors[0]["mu"] + own)
+    np.testing.assert_allclose(priors[1]["sigma"], priors[0]["sigma"])
+
+
+def test_a_grid_has_the_level_whose_thresholds_are_meant(rows, fit):
+    grid = cb.datagrid(fit, x=[0.0, 1.0])
+    assert grid["item"].tolist() == ["a", "a"]
+    numbers = rows.assign(item=rows["item"].map({"a": 1.5, "b": 2.0, "c": 10.0}))
+    other = cb.fit(FORMULA, numbers, family="cumulative", draws=100)
+    assert other["posterior"]["threshold_dim"].values[3:6].tolist() == ["1.5, 3", "2, 0", "2, 1"]
+    assert cb.datagrid(other, item=[2, 10]).columns.tolist() == ["item", "x"]
+    assert cb.datagrid(other)["item"].tolist() == [1.5]  # and not their mean
+    assert cb.predictions(other, newdata=cb.datagrid(other)).sizes["draw"] == 100
+    with pytest.raises(DataError, match=r"row 1: 3\.0 is no level of 'item'"):
+        cb.predictions(other, newdata=cb.datagrid(other, item=3))
+
+
+def test_the_table_of_priors_has_each_threshold(rows):
+    found = cb.get_prior("score | thres(gr=item) ~ x", rows, family="cumulative")
+    found = found.set_index("parameter")["prior"].str.split(",").str[0]
+    assert found.index[1:].tolist() == [
+        f"threshold[{item}, {k}]" for item, cuts in CUTS.items() for k in range(len(cuts))
+    ]
+    assert found.iloc[1:6].tolist() == [f"Normal({at}" for at in ("-2", "-0.67", "0.67", "2", "-2")]
+    given = {"threshold": "Normal(0, 3)"}
+    one = cb.get_prior("score ~ x", rows, family="cumulative", priors=given)
+    assert one["parameter"].tolist() == ["x", "threshold"]
