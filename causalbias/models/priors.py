@@ -16,7 +16,6 @@ import numpy as np
 import pymc as pm
 from scipy import stats
 
-from causalbias.arguments import described
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, LogDensity
 from causalbias.models.evaluation import portable
@@ -164,10 +163,6 @@ def parse_prior(
     >>> parse_prior("Normal(0, 5)", "sigma", positive=True)
     HalfNormal(sigma: 5.0)
     """
-    if not isinstance(text, str):
-        raise DataError(
-            f"the prior of {term!r} is {described(text)}", hint='write a text: "Normal(0, 5)"'
-        )
     meant = _FOLDED.get(text.partition("(")[0].strip().lower().replace("_", ""))
     called = f"it is called {meant} here; " if meant and not text.strip().startswith(meant) else ""
     wrong = DataError(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from causalbias.arguments import mapping_in, name_in
+from causalbias.arguments import described, mapping_in, name_in
 from causalbias.errors import DataError, at_first, shown
 from causalbias.models.families import Family, check_family, family_named
 from causalbias.models.formula.group_terms import common_formula, group_parts
@@ -86,6 +86,12 @@ class ModelSpec:
         for argument in ("counts", "weights"):
             if getattr(self, argument) is not None:
                 name_in(getattr(self, argument), argument)
+        for term, text in self.priors.items():
+            if not isinstance(text, str):
+                raise DataError(
+                    f"the prior of {term!r} is {described(text)}",
+                    hint='write a text: "Normal(0, 5)"',
+                )
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""

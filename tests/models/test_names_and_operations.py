@@ -1,5 +1,6 @@
 """Formulas: listed operations, names of columns, nested terms; right, or refused in advance."""
 
+import bambi as bmb
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,7 +165,7 @@ def test_a_level_in_every_row_leaves_nothing_to_tell_the_noise():
         cb.fit("y ~ time", rows, draws=10)
 
 
-@pytest.mark.parametrize("prior", [1, ("Normal", 0, 1), None])
+@pytest.mark.parametrize("prior", [1, ("Normal", 0, 1), None, bmb.Prior("Normal", mu=0, sigma=1)])
 def test_a_prior_that_is_no_text_is_refused(rows, prior):
     with pytest.raises(DataError, match="the prior of 'x' is"):
         cb.fit("y ~ x", rows, priors={"x": prior}, draws=10)
