@@ -34,12 +34,13 @@ def make_target(
         if mean is None or sd is None or len(mean) != len(sd):
             raise EngineError("ordered categories need threshold_mean and threshold_sd")
         cut_mean, cut_sd = np.asarray(mean, float), np.asarray(sd, float)
-        _check_categories(y, cut_sd > 0)
     if trials is not None:
         if trials.shape != y.shape or not (trials >= y).all():
             raise EngineError("each row needs trials, no fewer than its successes")
     elif y.max() > len(cut_mean):
         raise EngineError(f"y goes to {y.max():.0f}, but there are {len(cut_mean) + 1} categories")
+    if mean is not None:
+        _check_categories(y, cut_sd > 0)
     disc, terms = _disc(problem), problem.terms
     if disc is not None:
         if mean is None:
