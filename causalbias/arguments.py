@@ -279,6 +279,38 @@ def two_in(value: object, argument: str, example: str) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
+def wholes_in(values: object, argument: str, least: int = 0) -> list[int]:
+    """Check that values are one or more whole numbers, each at least `least` and there once.
+
+    Examples
+    --------
+    >>> wholes_in(range(10, 40, 10), "sizes", 2)
+    [10, 20, 30]
+    """
+    listed = isinstance(values, Sequence | np.ndarray | pd.Index) and not isinstance(values, str)
+    found = [whole_in(one, argument, least) for one in values] if listed else []  # type: ignore[attr-defined]
+    if not found:
+        what = "empty" if listed else described(values)
+        raise DataError(f"{argument} is {what}", hint=f"give a list of whole numbers from {least}")
+    if twice := [one for one in found if found.count(one) > 1]:
+        raise DataError(f"{argument} has {twice[0]} more than once", hint="give each number once")
+    return found
+
+
+def rope_in(value: object) -> tuple[float, float]:
+    """Check that a value is a region of practical equivalence: its lower and its upper end.
+
+    Examples
+    --------
+    >>> rope_in((-0.01, 0.01))
+    (-0.01, 0.01)
+    """
+    low, high = (number_in(one, "rope") for one in two_in(value, "rope", "rope=(-0.01, 0.01)"))
+    if not low < high:
+        raise DataError(f"the ROPE {low:g} to {high:g} is empty", hint="give (lower, upper)")
+    return low, high
+
+
 def as_draws(value: object) -> xr.Dataset:
     """Return the draws of an estimate as a Dataset; a DataArray becomes a variable of one.
 

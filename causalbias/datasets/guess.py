@@ -1,5 +1,6 @@
 """Which layout a folder or file of data has, by what is in it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from causalbias.datasets.scores.tables import KINDS
@@ -67,11 +68,20 @@ def layout_of(path: Path) -> str:
             "of another layout: --dataset",
             file=str(path),
         )
+    folders = sorted(name for name in names if (path / name).is_dir())
     raise DataError(
-        "neither a known data set nor images nor tables",
-        hint="check the path, or say which layout it has: --dataset",
+        f"a folder of folders ({_some(folders)}), of no known data set"
+        if folders
+        else "neither a known data set nor images nor tables",
+        hint="give the folder that holds the data itself, or say which layout it has: --dataset"
+        if folders
+        else "check the path, or say which layout it has: --dataset",
         file=str(path),
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _has_renders(path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalbias.arguments import generator, mapping_in, number_in, two_in, whole_in
+from causalbias.arguments import generator, mapping_in, number_in, rope_in, whole_in, wholes_in
 from causalbias.design.power import tabulate
 from causalbias.design.pushes import leak_matrix
 from causalbias.errors import DataError
@@ -210,8 +210,8 @@ def power_corrected(
     if width is not None:
         width = number_in(width, "width", 0)
     if rope is not None:
-        rope = two_in(rope, "rope", "(-0.001, 0.001)")
-    sizes = [whole_in(one, "sizes", LEAST_SEEDS) for one in sizes]
+        rope = rope_in(rope)
+    sizes = wholes_in(sizes, "sizes", LEAST_SEEDS)
     world = _world(plan, leaks, outcome_sd, score_sd, raters, gain_sd, move_sd, effects)
     rng = generator(random_seed)
     found: list[pd.DataFrame] = []

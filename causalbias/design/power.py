@@ -9,8 +9,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import generator, names_in
+from causalbias.arguments import (
+    generator,
+    mapping_in,
+    names_in,
+    number_in,
+    rope_in,
+    whole_in,
+    wholes_in,
+)
 from causalbias.design.enlarge import Enlarger, deal
+from causalbias.draws.estimate import check_names
 from causalbias.draws.marks import failed
 from causalbias.draws.summaries import summarise
 from causalbias.errors import DataError
@@ -29,6 +38,12 @@ from causalbias.models.specification import (
     trials_of,
 )
 from causalbias.scheduler import map_jobs
+
+# What the result has beside the sizes of groupings.
+COLUMNS = (
+    *("level", "truth", "lower", "upper", "rows", "width", "width_lower", "width_upper"),
+    *("wide", "found", "coverage", "narrow", "decided", "se", "simulations", "converged"),
+)
 
 
 def power(
@@ -116,7 +131,8 @@ def power(
     ------
     DataError
         If the pilot is of another family, has no effects of `over`, a size is below 2, a column
-        of `others` is bound to seeds or variables, or there are fewer pairs than asked for.
+        of `others` is bound to seeds or variables, a grouping column is called as a column of the
+        result, or there are fewer pairs than asked for.
 
     Examples
     --------
@@ -127,13 +143,23 @@ def power(
     >>> table[["annotator", "level"]].values.tolist()
     [[10, 1], [10, 2], [40, 1], [40, 2]]
     """
-    over, others = list(names_in(over, "over")), dict(others or {})
+    over, sizes = list(names_in(over, "over")), wholes_in(sizes, "sizes", 2)
+    others = {
+        name: wholes_in(numbers, f"others[{name!r}]", 2)
+        for name, numbers in mapping_in(others or {}, "others", '{"annotator": [50, 200]}').items()
+    }
+    simulations, draws = whole_in(simulations, "simulations", 1), whole_in(draws, "draws", 1)
+    rows_each = None if rows_each is None else whole_in(rows_each, "rows_each", 1)
+    width = None if width is None else number_in(width, "width", 0)
+    rope = None if rope is None else rope_in(rope)
     need_rows_themselves(pilot, "a design after a pilot")
     need_no_limits(pilot, "a design after a pilot")
     need_no_measurements(pilot, "a design after a pilot")
     model = fitted(pilot)
     spec, larger = model.spec, Enlarger(model.spec, model.frame, over)
-    _check(spec, larger, sizes, others)
+    _check(spec, larger, others)
+    name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
+    check_names([name, *others], COLUMNS)
     rng = generator(random_seed)
     levels = effects(pilot, variable, reference=reference, scale=scale, population="new")
     stacked = levels["effect"].stack(sample=("chain", "draw"))
@@ -166,16 +192,13 @@ def power(
         found.append(table.assign(**labels[len(found)]))
         if progress is not None:
             progress(len(found), len(jobs))
-    name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
     table = tabulate(pd.concat(found), ["", *others, "level"], width, rope, simulations)
     table = table.rename(columns={"": name})
     table.attrs["failures"] = pilot.attrs["failures"]
     return table
 
 
-def _check(
-    spec: ModelSpec, larger: Enlarger, sizes: Sequence[int], others: Mapping[str, Sequence[int]]
-) -> None:
+def _check(spec: ModelSpec, larger: Enlarger, others: Mapping[str, Sequence[int]]) -> None:
     family = family_of(spec)
     if spec.parts:
         raise DataError(
@@ -190,9 +213,6 @@ def _check(
             f"a {spec.family} pilot is too slow to simulate from",
             hint=f"fit one of these: {', '.join(fast)}",
         )
-    for name, numbers in {"sizes": sizes, **others}.items():
-        if not len(numbers) or min(numbers) < 2:
-            raise DataError(f"{name} {list(numbers)}", hint="give whole numbers of 2 or more")
     for name in others:
         larger.check_dealt(name)
 

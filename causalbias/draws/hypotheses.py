@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import as_draws, mapping_in, number_in, two_in
+from causalbias.arguments import as_draws, mapping_in, number_in, rope_in
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE, drawn, probability
 from causalbias.errors import DataError, shown
@@ -177,9 +177,7 @@ def equivalence(
     'equivalent'
     """
     prob = number_in(prob, "prob", 0, 1)
-    low, high = (number_in(one, "rope") for one in two_in(rope, "rope", "rope=(-0.01, 0.01)"))
-    if not low < high:
-        raise DataError(f"the ROPE {low:g} to {high:g} is empty", hint="give (lower, upper)")
+    low, high = rope_in(rope)
     draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]

@@ -121,8 +121,8 @@ def fit(
         right if what is missing does not depend on the outcome given the columns that are there.
     counts : str, optional
         Column of whole numbers: the number of equal observations for which a row stands, as if
-        the row were repeated (the ``weights`` of brms). Default priors are scaled to the rows as
-        given.
+        the row were repeated (the ``weights`` of brms). Default priors, and what ``scale()``,
+        ``poly()`` and ``bs()`` take from the rows, are of the rows as given.
     weights : str, optional
         Column of positive numbers w, for Gaussian models: the variance of a row is ``sigma^2 / w``,
         as with the ``weights`` of lme4. For means of n observations, give n as weights, not as

@@ -106,8 +106,12 @@ def is_of_true_values(name: str) -> bool:
     return name.startswith((f"{MEAN}me(", f"{SPREAD}me("))
 
 
-def check_measured(formula: str, used: pd.DataFrame) -> None:
+def check_measured(formula: str, used: pd.DataFrame, counts: NDArray[np.float64]) -> None:
     """Refuse measurements that are no numbers, and errors that are none, in the rows of a model.
+
+    A row that stands for c observations (`counts`) has one measurement where something was measured
+    (``gr=``), and c where rows were: c true values, of which each has a response. One of them to
+    c responses would be another model, which changes if a row is split into equal ones.
 
     Raises
     ------
@@ -136,6 +140,13 @@ def check_measured(formula: str, used: pd.DataFrame) -> None:
         if used[one.column].nunique() == 1:
             raise DataError(
                 f"all measurements of {one} are the same", hint="leave it out", column=one.column
+            )
+        if one.group is None and (counts > 1).any():
+            raise DataError(
+                f"each row of {one} is a measurement of its own, and a row with counts several",
+                hint="repeat the rows, data.loc[data.index.repeat(data[counts])], or name what was "
+                f"measured once: me({one.column}, {one.sd}, gr=face)",
+                column=one.column,
             )
         if one.group is not None:
             _check_of_group(one, used[one.group].astype(str), used[one.column], errors)

@@ -394,7 +394,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     used[response] = response_in(spec, used)
     if spec.limits.of_rows:
         _check_limits(spec, used, response)
-    check_measured(spec.formula, used)
+    check_measured(spec.formula, used, row_counts(spec, used))
     return used
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from causalbias.arguments import rope_in
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.plots.intervals import draw_intervals, levels_said, with_inner
@@ -88,8 +89,9 @@ def comparison(
             hint="keep one, selecting from the others with .sel, or squeeze() it",
         )
     rows = dims[0]
+    # Tables have no rows of what is not estimable; it has one here, which says so.
     tables = {
-        name: with_inner(one, prob, name).set_index(rows)
+        name: with_inner(one, prob, name).set_index(rows).reindex(one[rows].values.tolist())
         for name in ("effect_a", "effect_b", "difference")
     }
     sizes = tables["difference"]["estimate"]
@@ -106,7 +108,7 @@ def comparison(
         axes[1].text(1.01, at, _chance(chance), transform=beside, va="center", fontsize=6.5)
     axes[1].set_title(label(f"P({labels[1]} larger)", 40), loc="right", fontsize=6.5)
     if rope is not None:
-        axes[1].axvspan(*rope, color="0.9", zorder=-1)
+        axes[1].axvspan(*rope_in(rope), color="0.9", zorder=-1)
     axes[0].set_yticks(range(len(places)), shown)
     axes[0].set_ylim(-0.6, len(places) - 0.4)
     legend_above(fig, *axes[0].get_legend_handles_labels())

@@ -176,7 +176,7 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         assert position is not None
         if position.is_first_col():
             axes.set_ylabel("false non-match rate")
-    _shared_legend(fig, panels)
+    _shared_legend(fig, panels, [*groups, *systems])
     notes = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
     few = table.loc[table["few_identities"], ["system", "group"]].drop_duplicates()
     names = few["group"] if len(systems) == 1 else few["group"] + " (" + few["system"] + ")"
@@ -308,7 +308,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
         axes.set_xlabel(f"{missed} ratio")
     log_ticks(grid[0, 0].xaxis, grid[0, 0].yaxis)
     grid[0, 0].set_ylabel(f"{false} ratio")
-    _shared_legend(fig, grid[0])
+    _shared_legend(fig, grid[0], groups)
     what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
     notes = [note, f"Ratios to {what}."]
     notes += _not_drawn(table, index, groups, systems)
@@ -463,10 +463,12 @@ def _check_any(table: pd.DataFrame) -> None:
         )
 
 
-def _shared_legend(fig: Figure, panels: Sequence[Axes]) -> None:
-    """Draw one legend of all series that occur in any panel."""
+def _shared_legend(fig: Figure, panels: Sequence[Axes], order: Sequence[str] = ()) -> None:
+    """Draw one legend of all series that occur in any panel, in an order that all panels share."""
     handles: dict[str, Artist] = {}
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    legend_above(fig, list(handles.values()), list(handles))
+    places = {key(name): at for at, name in enumerate(order)}
+    names = sorted(handles, key=lambda name: places.get(name, len(places)))
+    legend_above(fig, [handles[name] for name in names], names)

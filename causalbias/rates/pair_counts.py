@@ -11,6 +11,8 @@ import xarray as xr
 
 from causalbias.arguments import not_what, whole_in
 from causalbias.errors import DataError, shown
+from causalbias.study.columns import ALIKE, both_shown, groups_alike
+from causalbias.study.tables import spelled_apart
 
 FINISHED, UNFINISHED = "pair counts", "unfinished pair counts"
 OF_SITES = "pair counts of sites"
@@ -202,8 +204,9 @@ def add_counts(counts: Sequence[xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     DataError
-        If two sites differ in system, metric, thresholds or bins; if a site is there twice, by its
-        name or by its counts; or if the counts of a site contradict each other.
+        If two sites differ in system, metric, thresholds or bins, or in how they write a group; if
+        a site is there twice, by its name or by its counts; or if the counts of a site contradict
+        each other.
 
     Examples
     --------
@@ -228,7 +231,7 @@ def add_counts(counts: Sequence[xr.Dataset]) -> xr.Dataset:
             raise not_what(part, "the result of cb.rates.site_counts")
         _check_sums(part)
     _check_alike(parts)
-    groups = list(dict.fromkeys(name for part in parts for name in part["group"].values.tolist()))
+    groups = _groups_of(parts)
     found = [part.reindex(group=groups, other=groups, fill_value=0) for part in parts]
     whole = found[0][list(BY_GROUP)]
     rows, persons = [], 0
@@ -246,6 +249,23 @@ def add_counts(counts: Sequence[xr.Dataset]) -> xr.Dataset:
             left_out[reason] = left_out.get(reason, 0) + number
     result.attrs = parts[0].attrs | {"left_out": json.dumps(left_out)}
     return result
+
+
+def _groups_of(parts: Sequence[xr.Dataset]) -> list[str]:
+    """The groups of all sites; a group that two sites write differently would count as two."""
+    groups: list[str] = []
+    for part in parts:
+        own = part["group"].values.tolist()
+        apart = spelled_apart(groups, own) or groups_alike([*groups, *own])
+        if apart is not None:
+            raise DataError(
+                f"{both_shown(*apart[:2])} are groups of site {_sites(part)[0]!r} and of those "
+                "before it, and look like one",
+                hint=ALIKE,
+                column="group",
+            )
+        groups += [one for one in own if one not in groups]
+    return groups
 
 
 def _check_alike(parts: Sequence[xr.Dataset]) -> None:

@@ -8,6 +8,7 @@ import xarray as xr
 from causalbias.arguments import need_study
 from causalbias.errors import DataError
 from causalbias.study.columns import unpack
+from causalbias.study.contents import check_contents, check_labels, check_once
 from causalbias.study.tree import factors_of, group_of
 
 
@@ -35,7 +36,8 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the study has no such group.
+        If the study has no such group; if a group lacks a dim or a variable, or holds text in the
+        place of numbers or truth values; or if an id is not in the group that says what it is.
 
     Examples
     --------
@@ -48,8 +50,9 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
         raise DataError(
             f"the study has no group {group!r}", hint=f"ask for one of {', '.join(study.children)}"
         )
+    check_contents(study, group)
+    dataset = group_of(study, group)
     if group == "stimuli":
-        dataset = group_of(study, group)
         cube = dataset.stack(cell=list(dataset.sizes))
         present = cube.isel(cell=cube["present"].values).reset_index("cell")
         frame = present.to_dataframe().drop(columns="present").reset_index(drop=True)
@@ -60,14 +63,10 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     if group == "pairs":
         return _pairs_frame(study)
     if group == "machine":
-        dataset = group_of(study, group)
         frame = dataset.to_dataframe(dim_order=["system", "pair"]).reset_index()
-        frame = _unpacked(frame, dataset)
-        pairs = _pairs_frame(study).set_index("pair")
-        return frame.join(pairs, on="pair")
+        return _joined(_unpacked(frame, dataset), _pairs_frame(study), "pair", group, "pairs")
     if group == "human":
         return _human_frame(study)
-    dataset = group_of(study, group)
     return _unpacked(dataset.to_dataframe().reset_index(), dataset)
 
 
@@ -98,8 +97,11 @@ def frame_between(study: xr.DataTree, group: str, start: int, stop: int) -> pd.D
     """
     kept = {name: group_of(study, name) for name in ("stimuli", "pairs") if name in study.children}
     if group == "machine":
-        some = {"pair": slice(start, stop)}
-        kept = {"pairs": kept["pairs"].isel(some), group: group_of(study, group).isel(some)}
+        own = group_of(study, group).isel(pair=slice(start, stop))
+        known, used = kept["pairs"].indexes["pair"], own.indexes["pair"]
+        alike = known[start:stop].equals(used)  # as in all studies but those changed by hand
+        some = slice(start, stop) if alike else known.isin(used)
+        kept = {"pairs": kept["pairs"].isel(pair=some), group: own}
     else:
         own = _loaded(group_of(study, group).isel(judgement=slice(start, stop)))
         if "pairs" in kept and "pair" in own:
@@ -142,7 +144,19 @@ def _moved(frame: pd.DataFrame, attribute: str, reference: float, side: str = ""
     return (level - reference).where(frame[f"attribute{side}"] == attribute, 0.0)
 
 
+def _joined(
+    frame: pd.DataFrame, about: pd.DataFrame, key: str, group: str, other: str
+) -> pd.DataFrame:
+    """Add what another group says of each id; that has each once, so that no row is lost or new."""
+    known = pd.Index(about[key])
+    check_once(known, other, key)
+    check_labels(frame[key].dropna().unique(), known, group, key, other)
+    columns = about.columns.difference(frame.columns, sort=False)
+    return frame.join(about.set_index(key)[columns], on=key)
+
+
 def _pairs_frame(study: xr.DataTree) -> pd.DataFrame:
+    check_contents(study, "pairs")
     dataset = group_of(study, "pairs")
     coords = dataset.reset_index("pair").reset_coords()
     frame = _unpacked(coords.to_dataframe().reset_index(drop=True), dataset)
@@ -166,8 +180,7 @@ def _human_frame(study: xr.DataTree) -> pd.DataFrame:
     parts = []
     for key, group in keys:
         part = frame[frame[key].notna()] if len(keys) > 1 else frame
-        about = to_frame(study, group).set_index(key)
-        part = part.join(about[about.columns.difference(part.columns, sort=False)], on=key)
+        part = _joined(part, to_frame(study, group), key, "human", group)
         if len(keys) > 1 and "same_identity" in part:
             part["same_identity"] = part["same_identity"].astype("boolean")  # missing for faces
         parts.append(part)

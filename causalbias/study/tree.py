@@ -2,6 +2,7 @@
 
 from html import escape
 
+import numpy as np
 import xarray as xr
 
 GROUPS = (
@@ -73,15 +74,15 @@ def describe(study: xr.DataTree) -> str:
         stimuli = group_of(study, "stimuli")
         sizes = " x ".join(f"{name} ({size})" for name, size in stimuli.sizes.items())
         add("factors", f"{sizes}; identity: {study.attrs['identity']}")
-        present = int(stimuli["present"].sum())
-        add("stimuli", f"{present:,} of {stimuli['present'].size:,} cells present")
+        present = stimuli["present"]
+        add("stimuli", f"{_number_of(present, True)} of {present.size:,} cells present")
     if "pairs" in study.children:
         same = group_of(study, "pairs")["same_identity"]
-        genuine = int(same.sum())
-        add("pairs", f"{same.size:,}: {genuine:,} genuine, {same.size - genuine:,} impostor")
+        genuine, impostor = _number_of(same, True), _number_of(same, False)
+        add("pairs", f"{same.size:,}: {genuine} genuine, {impostor} impostor")
     if "machine" in study.children:
         machine = group_of(study, "machine")
-        names = ", ".join(map(str, machine["system"].values))
+        names = ", ".join(map(str, np.atleast_1d(machine["system"].values)))  # or one, selected
         metric = machine["distance"].attrs.get("metric", "")
         add("machine", f"{machine['distance'].size:,} distances by {names}; {metric}".rstrip("; "))
     if "embeddings" in study.children:
@@ -92,6 +93,11 @@ def describe(study: xr.DataTree) -> str:
     for text in _describe_files(study):
         add("read", text)
     return "\n".join(lines)
+
+
+def _number_of(truths: xr.DataArray, which: bool) -> str:
+    """How many are true, or false; a question mark if a study made by hand holds something else."""
+    return f"{int((truths == which).sum()):,}" if truths.dtype == bool else "?"
 
 
 def _describe_files(study: xr.DataTree) -> list[str]:
@@ -115,18 +121,18 @@ def _describe_embeddings(cube: xr.Dataset) -> str:
     failed = (cube["status"] != "ok").sum("stimulus").values
     systems = ", ".join(
         f"{name} ({int(n):,} failed to enrol)"
-        for name, n in zip(cube["system"].values, failed, strict=True)
+        for name, n in zip(*map(np.atleast_1d, (cube["system"].values, failed)), strict=True)
     )
-    return f"{cube.sizes['stimulus']:,} faces by {systems}"
+    return f"{cube['stimulus'].size:,} faces by {systems}"
 
 
 def _describe_human(study: xr.DataTree) -> str:
     human, questions = group_of(study, "human"), group_of(study, "questions")
     text = f"{human['score'].size:,} judgements"
     if "annotator" in human.coords:
-        text += f" by {len(set(human['annotator'].values.tolist())):,} annotators"
+        text += f" by {len(set(human['annotator'].values.ravel().tolist())):,} annotators"
     low, high = float(questions["low"].min()), float(questions["high"].max())
-    return text + f" on {questions.sizes['question']} questions, scored {low:g} to {high:g}"
+    return text + f" on {questions['question'].size} questions, scored {low:g} to {high:g}"
 
 
 def _describe_excluded(study: xr.DataTree) -> str:

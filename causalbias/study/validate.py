@@ -1,27 +1,13 @@
 """Check that a DataTree has the groups, dimensions and values of a study."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, shown
+from causalbias.study.contents import CONTRACT, check_contents, check_labels, check_once
 from causalbias.study.tables import check_comparisons
 from causalbias.study.tree import group_of
-
-# group: (required dims, required coordinates and variables)
-CONTRACT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "stimuli": ((), ("stimulus", "present")),
-    "pairs": (("pair",), ("pair", "stimulus_a", "stimulus_b", "same_identity", "varies")),
-    "machine": (("system", "pair"), ("system", "pair", "distance", "status")),
-    "embeddings": (
-        ("system", "stimulus", "feature"),
-        ("system", "stimulus", "embedding", "status"),
-    ),
-    "human": (("judgement",), ("score", "question")),
-    "questions": (("question",), ("question", "low", "high")),
-}
 
 
 def validate(study: xr.DataTree) -> None:
@@ -52,9 +38,9 @@ def validate(study: xr.DataTree) -> None:
             "the study has neither faces nor judgements",
             hint="give stimuli (with pairs and distances, where measured), judgements, or both",
         )
-    for group, (dims, variables) in CONTRACT.items():
+    for group in CONTRACT:
         if group in study.children:
-            _check_contents(group_of(study, group), group, dims, variables)
+            check_contents(study, group)
     if "pairs" in study.children:
         _check_pairs(study)
     if "machine" in study.children:
@@ -63,48 +49,23 @@ def validate(study: xr.DataTree) -> None:
         _check_human(study)
 
 
-def _check_contents(
-    node: xr.Dataset, group: str, dims: Sequence[str], variables: Sequence[str]
-) -> None:
-    for kind, wanted, found in (
-        ("dim", dims, list(node.sizes)),
-        ("variable", variables, [str(name) for name in node.variables]),
-    ):
-        for name in wanted:
-            if name not in found:
-                raise DataError(
-                    f"there is no {kind} {name!r}; found {', '.join(map(str, found))}",
-                    hint=f"the group /{group} needs {kind}s {', '.join(wanted)}",
-                    file=f"/{group}",
-                )
-    for name in dims:
-        if name in node.coords and not node.indexes[name].is_unique:
-            again = node.indexes[name][node.indexes[name].duplicated()][0]
-            raise DataError(
-                f"{shown(again)} occurs more than once",
-                hint="give every label once",
-                file=f"/{group}",
-                column=name,
-            )
-
-
 def _check_pairs(study: xr.DataTree) -> None:
     if "stimuli" not in study.children:
         raise DataError("pairs without stimuli", hint="add the /stimuli group", file="/pairs")
-    known = np.unique(group_of(study, "stimuli")["stimulus"].values)
-    for side in ("stimulus_a", "stimulus_b"):
-        _check_labels(group_of(study, "pairs")[side].values, known, "/pairs", side, "/stimuli")
     stimuli, pairs = group_of(study, "stimuli"), group_of(study, "pairs")
     names = stimuli["stimulus"].values.ravel()
     there = names != ""
-    faces = pd.Index(names[there])
-    if not faces.is_unique:
+    if pd.isna(names).any():
         raise DataError(
-            f"{shown(faces[faces.duplicated()][0])} occurs more than once",
-            hint="give every face a unique id",
+            f"{int(pd.isna(names).sum()):,} ids are missing values",
+            hint='write "" in cells without a face',
             file="/stimuli",
             column="stimulus",
         )
+    faces = pd.Index(names[there])
+    check_once(faces, "stimuli", "stimulus")
+    for side in ("stimulus_a", "stimulus_b"):
+        check_labels(pairs[side].values, faces, "pairs", side, "stimuli")
     image = None
     if "image" in stimuli:
         paths = stimuli["image"].broadcast_like(stimuli["stimulus"])
@@ -119,14 +80,19 @@ def _check_machine(study: xr.DataTree) -> None:
     machine = group_of(study, "machine")
     if "pairs" not in study.children:
         raise DataError("distances without pairs", hint="add the /pairs group", file="/machine")
-    _check_labels(
-        machine["pair"].values,
-        group_of(study, "pairs")["pair"].values,
-        "/machine",
-        "pair",
-        "/pairs",
+    known = pd.Index(group_of(study, "pairs")["pair"].values)
+    check_labels(machine["pair"].values, known, "machine", "pair", "pairs")
+    for name in ("distance", "status"):
+        if set(machine[name].dims) != {"system", "pair"}:
+            raise DataError(
+                f"its dims are {', '.join(map(str, machine[name].dims))}",
+                hint="a distance and its status are by system and pair",
+                file="/machine",
+                column=name,
+            )
+    distance, status = (
+        machine[name].transpose("system", "pair").values for name in ("distance", "status")
     )
-    distance, status = machine["distance"].values, machine["status"].values
     lost = (status != "ok") & np.isfinite(distance)
     if lost.any():
         system, pair = (int(index[0]) for index in np.nonzero(lost))
@@ -154,10 +120,15 @@ def _check_human(study: xr.DataTree) -> None:
     if "questions" not in study.children:
         raise DataError("no scales", hint="add the /questions group", file="/human")
     human, questions = group_of(study, "human"), group_of(study, "questions")
-    _check_labels(
-        human["question"].values, questions["question"].values, "/human", "question", "/questions"
-    )
-    place = questions.indexes["question"].get_indexer(pd.Index(human["question"].values))
+    known = pd.Index(questions["question"].values)
+    check_labels(human["question"].values, known, "human", "question", "questions")
+    for key, group in (("pair", "pairs"), ("stimulus", "stimuli")):
+        if key in human and group in study.children:
+            judged = pd.Index(human[key].values)
+            judged = judged[(judged != "") & judged.notna()]
+            labels = pd.Index(group_of(study, group)[key].values.ravel())
+            check_labels(judged.to_numpy(), labels, "human", key, group)
+    place = known.get_indexer(pd.Index(human["question"].values))
     score = human["score"].values
     inside = (score >= questions["low"].values[place]) & (score <= questions["high"].values[place])
     if not inside.all():
@@ -168,17 +139,4 @@ def _check_human(study: xr.DataTree) -> None:
             file="/human",
             column="score",
             row=row + 1,
-        )
-
-
-def _check_labels(
-    values: np.ndarray, known: np.ndarray, group: str, column: str, other: str
-) -> None:
-    unknown = ~np.isin(values, known)
-    if unknown.any():
-        raise DataError(
-            f"{shown(values[unknown][0])} is not in {other} ({int(unknown.sum()):,} such labels)",
-            hint=f"add it to {other} or remove it here",
-            file=group,
-            column=column,
         )

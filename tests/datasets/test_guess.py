@@ -51,6 +51,15 @@ def test_a_folder_of_another_kind_is_sent_to_its_command(name, command, tmp_path
         layout_of(tmp_path)
 
 
+def test_a_folder_of_folders_is_said_to_be_one_and_its_folders_are_named(tmp_path):
+    for name in ("east", "west"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "export.csv").write_text("a\n1\n")
+    told = r"a folder of folders \(east, west\).*give the folder that holds the data"
+    with pytest.raises(DataError, match=told):
+        layout_of(tmp_path)
+
+
 def test_commands_that_a_table_may_be_for_are_commands(tmp_path):
     (tmp_path / "raw.csv").write_text("face,rater,rating\na,b,5\n")
     known = set(typer.main.get_command(app).commands)

@@ -109,15 +109,43 @@ def test_the_same_seed_gives_the_same_table(pilot):
     ("options", "told"),
     [
         ({"over": "annotator"}, r"no effects of 'annotator' \(it has seed\)"),
-        ({"sizes": [1]}, "2 or more"),
-        ({"sizes": []}, "2 or more"),
+        ({"sizes": [1]}, "sizes is 1. Hint: give a whole number from 2"),
+        ({"sizes": []}, "sizes is empty. Hint: give a list of whole numbers from 2"),
+        ({"sizes": 5}, "sizes is 5"),
+        ({"sizes": "55"}, "sizes is the text '55'"),
+        ({"sizes": ["5"]}, "sizes is the text '5'"),
+        ({"sizes": [5.5]}, "sizes is 5.5"),
+        # Both would be one row, of twice the simulations that it says.
+        ({"sizes": [5, 5]}, "sizes has 5 more than once"),
         ({"others": {"level": [5]}}, "not another grouping column"),
-        ({"others": {"annotator": []}}, "2 or more"),
+        ({"others": {"annotator": []}}, r"others\['annotator'\] is empty"),
+        ({"others": ["annotator"]}, 'give {"annotator"'),
+        ({"simulations": 0}, "simulations is 0"),
+        ({"simulations": "2"}, "simulations is the text '2'"),
+        ({"draws": 0}, "draws is 0"),
+        ({"rows_each": 0}, "rows_each is 0"),
+        ({"rows_each": 2.5}, "rows_each is 2.5"),
+        ({"width": -1}, "give a number above 0"),
+        ({"width": "a"}, "width is the text 'a'"),
+        ({"rope": 0.1}, "give two"),
+        ({"rope": ("a", "b")}, "rope is the text 'a'"),
+        # Everything would be decided: no interval is within it, and each is outside of it.
+        ({"rope": (1, -1)}, "the ROPE 1 to -1 is empty"),
     ],
 )
 def test_refused(pilot, options, told):
     with pytest.raises(DataError, match=told):
         cb.design.power(pilot, "level", **{"sizes": [5], **options})
+
+
+@pytest.mark.parametrize("name", ["level", "rows", "width", "converged"])
+def test_a_grouping_called_as_a_column_of_the_table_is_refused(name):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"y": rng.normal(size=80), name: np.repeat(np.arange(10), 8)})
+    rows["race"] = np.tile(["a", "b"], 40)
+    pilot = cb.fit(f"y ~ race + (1|{name})", rows, draws=50)
+    with pytest.raises(DataError, match=f"something else called '{name}'"):
+        cb.design.power(pilot, "race", over=name, sizes=[5], simulations=1)
 
 
 def test_figure_shows_every_size(pilot):

@@ -234,6 +234,13 @@ def test_what_no_plan_can_be_made_of_is_refused():
         (asked(raters=2.5), "raters"),
         (asked(plan=[1]), "no table"),
         (lambda: cb.design.power_corrected(plan, CHAIN, {}, sizes=[2], **NOISE), "sizes"),
+        (lambda: cb.design.power_corrected(plan, CHAIN, {}, sizes=[], **NOISE), "sizes is empty"),
+        (
+            lambda: cb.design.power_corrected(
+                plan, CHAIN, {}, sizes=[20], **NOISE, rope=(0.1, -0.1)
+            ),
+            "is empty",
+        ),
     ):
         with pytest.raises(DataError, match=told):
             call()

@@ -187,10 +187,12 @@ def test_a_formula_names_what_was_measured():
         ("y ~ me(age, se, gr=race)", {}, "has two values of age"),
         ("me(y, se) ~ age", {}, "is no response"),
         (["y ~ race", "sigma ~ me(age, se)"], {}, "the formula of sigma has a covariate"),
+        # Copies of a row are measurements of their own, and would have one true value.
+        ("y ~ me(age, se)", {"counts": "twice"}, "a measurement of its own, and a row with counts"),
     ],
 )
 def test_what_is_no_measurement_is_refused_in_words(rows, formula, options, message):
-    more = rows.assign(zero=0.0, less=-0.1, other=rows["y"] + rows["age"])
+    more = rows.assign(zero=0.0, less=-0.1, other=rows["y"] + rows["age"], twice=2)
     with pytest.raises(DataError, match=message):
         cb.get_prior(formula, more, **options)
 

@@ -41,6 +41,20 @@ def test_a_failed_fit_is_marked(draws):
     assert any(text.get_text() == "NOT CONVERGED" for text in fig.texts)
 
 
+def test_what_is_not_estimable_has_a_row_that_says_so(draws):
+    """One fit has the effect of y, the other has not: the row has one interval."""
+    lost = draws.copy(deep=True)
+    for name in ("difference", "effect_b", "p_larger"):
+        lost[name] = lost[name].where(lost["what"] != "y")
+    left, right = cb.plots.comparison(lost).axes
+    assert [one.get_text() for one in left.get_yticklabels()] == ["y", "x", "z"]
+    assert right.texts[0].get_text() == "not estimable"
+    points = [line.get_xdata() for line in left.lines if len(line.get_xdata()) == 3]
+    known = np.isfinite(np.array(points, float)).sum(axis=0)
+    assert known[0] < known[1]
+    assert known[0] > 0
+
+
 def test_refusals(draws):
     with pytest.raises(DataError, match="use one of residual sd, total sd"):
         cb.plots.comparison(draws, unit="nope")

@@ -210,6 +210,25 @@ def test_counts_that_cannot_be_added_are_refused(change, told):
         cb.rates.add_counts([mine, theirs])
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (["f", "m"], ["F", "m"]),
+        (["1", "2"], ["01", "02"]),
+        (["True", "False"], ["true", "false"]),
+        (["\u00e9", "m"], ["e\u0301", "m"]),
+        (["east asian", "m"], ["East-Asian", "m"]),
+    ],
+)
+def test_a_group_that_two_sites_write_differently_does_not_count_as_two(mine, theirs):
+    one, two = shared(6, "a", groups=mine), shared(7, "b", groups=theirs)
+    for sites in ([one, two], [two, one]):
+        with pytest.raises(DataError, match=r"column 'group'.*look like one"):
+            cb.rates.add_counts(sites)
+    # Groups that a single site tells apart are two: it knows them.
+    assert cb.rates.add_counts([one, shared(8, "c", groups=mine[1:])]).sizes["group"] == 2
+
+
 def test_a_site_that_is_in_a_sum_is_not_added_under_another_name():
     one, two = shared(12, "a"), shared(13, "b")
     again = shared(12, "c").isel(group=slice(None, None, -1), other=slice(None, None, -1))
