@@ -7,11 +7,19 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import need_fit, need_function
+from causalbias.draws.estimate import check_names
 from causalbias.draws.marks import failed
 from causalbias.draws.summaries import SAMPLE, drawn, summarise
 from causalbias.errors import DataError
 from causalbias.model_checks.influence import influence
 from causalbias.model_checks.prior_sensitivity import prior_sensitivity
+
+# What the table has beside the labels of the estimand.
+COLUMNS = (
+    *("estimate", "lower", "upper", "estimable", "by_prior", "prior", "likelihood", "diagnosis"),
+    *("least", "greatest", "most", "shift", "overturned", "tried", "groups", "converged"),
+    *("cell", "left_out", "variable"),
+)
 
 
 def sensitivity(
@@ -55,7 +63,7 @@ def sensitivity(
     Raises
     ------
     DataError
-        As in `influence`.
+        As in `influence`, or if a label is called as a column of the table.
 
     Examples
     --------
@@ -73,7 +81,8 @@ def sensitivity(
     draws = estimand(fit)
     name = drawn(draws)
     table = summarise(draws, prob=prob)
-    labels = [str(dim) for dim in draws[name].dims if dim not in ("chain", "draw")]
+    labels = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
+    check_names(labels, COLUMNS)
     marks = [mark for mark in ("estimable", "by_prior") if mark in table]
     table = table[[*labels, "estimate", "lower", "upper", *marks]]
     without = influence(

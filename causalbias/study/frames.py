@@ -98,9 +98,9 @@ def frame_between(study: xr.DataTree, group: str, start: int, stop: int) -> pd.D
     kept = {name: group_of(study, name) for name in ("stimuli", "pairs") if name in study.children}
     if group == "machine":
         own = group_of(study, group).isel(pair=slice(start, stop))
-        known, used = kept["pairs"].indexes["pair"], own.indexes["pair"]
-        alike = known[start:stop].equals(used)  # as in all studies but those changed by hand
-        some = slice(start, stop) if alike else known.isin(used)
+        known, wanted = kept["pairs"].indexes["pair"], own.indexes["pair"]
+        alike = known[start:stop].equals(wanted)  # as in all studies but those changed by hand
+        some = slice(start, stop) if alike else known.isin(wanted)
         kept = {"pairs": kept["pairs"].isel(pair=some), group: own}
     else:
         own = _loaded(group_of(study, group).isel(judgement=slice(start, stop)))

@@ -247,3 +247,12 @@ def test_a_prior_at_odds_with_the_data_is_told_from_a_weak_one():
     assert found["diagnosis"].tolist() == ["potential prior-data conflict"]
     with pytest.raises(DataError, match="not of this fit"):
         cb.model_checks.prior_sensitivity(weak, effect(tight).isel(draw=slice(5)))
+
+
+@pytest.mark.parametrize("name", ["prior", "most", "shift", "groups", "left_out"])
+def test_a_label_called_as_a_column_of_the_table_is_refused(name):
+    rng = np.random.default_rng(0)
+    frame = rows(rng).rename(columns={"x": name})
+    fit = cb.fit(f"y ~ {name} + (1|seed)", frame, draws=50)
+    with pytest.raises(DataError, match=f"something else called '{name}'"):
+        cb.sensitivity(fit, lambda one: cb.effects(one, name), refit="never")
