@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.models.formula.group_terms import common_formula
-from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import group_designs, texts_of
-from causalbias.models.specification import ModelSpec, outcome_columns
+from causalbias.models.specification import ModelSpec, outcome_columns, population_columns_of
 
 Members = tuple[tuple[str, ...], ...]
 
@@ -45,8 +43,7 @@ class Enlarger:
         self.frame, self.over = frame, tuple(over)
         self.members: list[Members] = [one.members for one in designs]
         outcome = outcome_columns(spec)
-        used = formula_columns(common_formula(spec.formula))[1]
-        self.variables = [name for name in used if name not in outcome]
+        self.variables = [name for name in population_columns_of(spec) if name not in outcome]
         # Columns that only identify levels: new levels of `over` get new names in them.
         self.names = sorted(grouping - set(self.variables) - set(over))
         if len(over) == 2 and (texts_of(frame[over[0]]) == texts_of(frame[over[1]])).any():

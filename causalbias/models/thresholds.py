@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 # A threshold that a level has not: F is one there to all digits. A number, so that gradients are.
-BEYOND = 1e3
+BEYOND = 1e6
 TOLERANCE = 1e-8  # of columns of length one, what rounding may leave of zero
 
 
@@ -47,7 +47,7 @@ class ThresholdSets:
     >>> sets.labels
     ['a, 0', 'a, 1', 'b, 0']
     >>> sets.at(np.array([[-1.0, 1.0, 0.5]]), pd.DataFrame({"item": ["b", "a"]})).tolist()
-    [[[0.5, 1000.0], [-1.0, 1.0]]]
+    [[[0.5, 1000000.0], [-1.0, 1.0]]]
     """
 
     column: str

@@ -6,6 +6,7 @@ import pytest
 
 from causalbias import DataError
 from causalbias.design.enlarge import Enlarger
+from causalbias.models.formula.limits import Limits
 from causalbias.models.specification import ModelSpec
 
 SEEDS, FACES = 6, ["asian", "black"]
@@ -122,3 +123,23 @@ def test_only_columns_bound_to_nothing_are_dealt_anew(pairs):
     bound = pairs.assign(annotator=pairs["race"] + "'s own")
     with pytest.raises(DataError, match="each annotator has a single race"):
         Enlarger(ModelSpec(FORMULA), bound, OVER).check_dealt("annotator")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ModelSpec("y ~ (1|seed) + (1|seed:race)", parts={"sigma": "race"}),
+        ModelSpec(
+            "answer ~ (1|seed) + (1|seed:race)", family="cumulative", limits=Limits(group="race")
+        ),
+    ],
+    ids=["of sigma", "of thresholds"],
+)
+def test_columns_of_every_part_of_a_model_keep_their_levels(spec):
+    """Others, which only name levels of group terms, have new names where seeds are new."""
+    seed, race = np.repeat(["a", "b", "c"], 8), np.tile(FACES, 12)
+    answer = pd.Categorical(np.arange(24) // 2 % 3, ordered=True)
+    frame = pd.DataFrame({"seed": seed, "race": race, "y": np.arange(24.0), "answer": answer})
+    rows = Enlarger(spec, frame, ["seed"]).rows(5, None, np.random.default_rng(1))
+    assert rows["seed"].nunique() == 5
+    assert set(rows["race"]) == set(FACES)
