@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from causalbias.inference.equal_rows import distinct_rows
 from causalbias.inference.problem import (
     EngineError,
     FloatArray,
@@ -263,7 +264,7 @@ def noise_of(problem: Problem, sigma_log_prior: LogDensity | None) -> Noise:
     predictor = problem.further[0]
     _check_predictor(problem)
     columns = [predictor.design, *(term.codes for term in predictor.terms)]
-    rows, cell = distinct_rows(np.column_stack(columns))
+    rows, cell = distinct_in_order(np.column_stack(columns))
     most = 2 * MAX_LEVELS if predictor.terms else MAX_CELLS
     if len(rows) > most:
         raise EngineError(
@@ -329,19 +330,17 @@ def _check_terms(predictor: Predictor) -> None:
             )
 
 
-def distinct_rows(matrix: FloatArray) -> tuple[FloatArray, IntArray]:
+def distinct_in_order(matrix: FloatArray) -> tuple[FloatArray, IntArray]:
     """The distinct rows (cells, q) of a matrix (n, q), and which of them each row is (n,).
+
+    They are sorted, so that cells and draws do not depend on the order of the rows of data.
 
     Examples
     --------
-    >>> rows, which = distinct_rows(np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 2.0]]))
+    >>> rows, which = distinct_in_order(np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 2.0]]))
     >>> rows.tolist(), which.tolist()
     ([[1.0, 0.0], [1.0, 2.0]], [1, 0, 1])
     """
-    which = np.zeros(len(matrix), np.int64)
-    for column in matrix.T:  # one column after another: rows are never sorted as wholes
-        values, index = np.unique(column, return_inverse=True)
-        which = np.unique(which * len(values) + index, return_inverse=True)[1]
-    first = np.zeros(int(which.max()) + 1, np.int64)
-    first[which[::-1]] = np.arange(len(which))[::-1]
-    return matrix[first], which
+    first, code = distinct_rows(matrix)
+    order = np.lexsort(matrix[first].T[::-1])
+    return matrix[first[order]], np.argsort(order)[code]

@@ -12,7 +12,7 @@ from causalbias.inference.gaussian import sparse_part as sparse_module
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import draw_given, eliminate
 from causalbias.inference.gaussian.effects import draw_leading
-from causalbias.inference.gaussian.noise import distinct_rows, noise_of
+from causalbias.inference.gaussian.noise import distinct_in_order, noise_of
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.problem import EngineError, Predictor, Problem
 from causalbias.inference.scales import n_theta, unpack
@@ -250,7 +250,7 @@ def test_a_sigma_that_differs_has_no_single_number():
 def test_distinct_rows_are_those_of_the_matrix():
     rng = np.random.default_rng(0)
     matrix = rng.integers(0, 3, (200, 4)).astype(float)
-    rows, which = distinct_rows(matrix)
+    rows, which = distinct_in_order(matrix)
     np.testing.assert_array_equal(rows[which], matrix)
     assert len(rows) == len(np.unique(matrix, axis=0))
 
